@@ -1,0 +1,1 @@
+"""The IR: `llm` says what, `kernel` says which kernel."""

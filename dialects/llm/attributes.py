@@ -1,0 +1,336 @@
+"""Attributes of the `llm` dialect: what shall be done to an operation, and how rotary frequencies scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    BoolAttr,
+    FloatAttr,
+    IntAttr,
+    IntegerAttr,
+    IntegerType,
+    NoneAttr,
+    StringAttr,
+    f32,
+    f64,
+)
+from xdsl.ir import Attribute, ParametrizedAttribute
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+from llmir.dialects.llm.types import QuantizedTensorType, element_of, parse_key_values
+from llmir.formats.elements import Integer
+from llmir.formats.quantized import QuantizedFormat
+
+PER_TENSOR, PER_CHANNEL, PER_GROUP, PER_TOKEN = "per_tensor", "per_channel", "per_group", "per_token"
+GRANULARITIES = (PER_TENSOR, PER_CHANNEL, PER_GROUP, PER_TOKEN)
+
+
+@irdl_attr_definition
+class QuantizationAttr(ParametrizedAttribute):
+    """`#llm.quantization<i4, scale=f16, granularity=per_group, group_size=32, method=absmax>`
+
+    How one tensor shall be quantized. `zp` and `min` as in the type; neither is symmetric. `per_channel` is
+    one scale for each output channel of a weight (its rows), `per_token` one for each row of an activation.
+    `pad=true` allows a short last group. `dynamic=true`: parameters are computed from the values at run time.
+    """
+
+    name = "llm.quantization"
+
+    element_type: IntegerType | AnyFloat
+    scale: AnyFloat
+    zp: IntegerType | AnyFloat | NoneAttr
+    min: AnyFloat | NoneAttr
+    granularity: StringAttr
+    group_size: IntAttr | NoneAttr
+    method: StringAttr
+    narrow_range: BoolAttr
+    pad: BoolAttr
+    dynamic: BoolAttr
+
+    def __init__(
+        self,
+        element_type: IntegerType | AnyFloat,
+        *,
+        scale: AnyFloat = f32,
+        zp: IntegerType | AnyFloat | None = None,
+        min: AnyFloat | None = None,
+        granularity: str = PER_TENSOR,
+        group_size: int | None = None,
+        method: str = "absmax",
+        narrow_range: bool = False,
+        pad: bool = False,
+        dynamic: bool = False,
+    ):
+        super().__init__(
+            element_type,
+            scale,
+            zp or NoneAttr(),
+            min or NoneAttr(),
+            StringAttr(granularity),
+            NoneAttr() if group_size is None else IntAttr(group_size),
+            StringAttr(method),
+            IntegerAttr.from_bool(narrow_range),
+            IntegerAttr.from_bool(pad),
+            IntegerAttr.from_bool(dynamic),
+        )
+
+    @property
+    def is_dynamic(self) -> bool:
+        """True when parameters are computed at run time."""
+        return bool(self.dynamic.value.data)
+
+    @property
+    def allows_padding(self) -> bool:
+        """True when the last group may be short."""
+        return bool(self.pad.value.data)
+
+    def tensor_type(self, shape: Sequence[int]) -> QuantizedTensorType:
+        """The type a tensor of `shape` gets, `per_channel` and `per_token` both being along dimension 0.
+
+        VerifyException when a group does not divide the last dimension and padding is not allowed.
+        """
+        group = self.group_size.data if isinstance(self.group_size, IntAttr) else None
+        pad = -shape[-1] % group if group and self.allows_padding and shape[-1] > 0 else 0
+        symmetric = isinstance(self.zp, NoneAttr) and isinstance(self.min, NoneAttr)
+        return QuantizedTensorType(
+            shape,
+            self.element_type,
+            scale=self.scale,
+            zp=None if isinstance(self.zp, NoneAttr) else self.zp,
+            min=None if isinstance(self.min, NoneAttr) else self.min,
+            symmetric=symmetric and isinstance(element_of(self.element_type), Integer),
+            group_size=group,
+            axis=0 if self.granularity.data in (PER_CHANNEL, PER_TOKEN) else None,
+            pad=pad or None,
+        )
+
+    def format(self, shape: Sequence[int]) -> QuantizedFormat:
+        """The numerics' view of `tensor_type(shape)`, narrow range included."""
+        f = self.tensor_type(shape).format()
+        narrow = bool(self.narrow_range.value.data)
+        return QuantizedFormat(f.element, f.scale, f.zero_point, f.minimum, f.granularity, narrow)
+
+    def verify(self) -> None:
+        """Granularity and group size belong together."""
+        element_of(self.element_type)
+        if self.granularity.data not in GRANULARITIES:
+            raise VerifyException(
+                f"unknown granularity '{self.granularity.data}', expected one of {', '.join(GRANULARITIES)}"
+            )
+        grouped = isinstance(self.group_size, IntAttr)
+        if grouped != (self.granularity.data == PER_GROUP):
+            raise VerifyException("group_size is given exactly when granularity is per_group")
+        # what remains are the type's own rules, checked on a shape any group divides
+        self.tensor_type((1, self.group_size.data if isinstance(self.group_size, IntAttr) else 1))
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        """Parse `<i4, scale=f16, ...>`."""
+
+        def boolean() -> BoolAttr:
+            return IntegerAttr.from_bool(parser.parse_boolean())
+
+        def word() -> StringAttr:
+            return StringAttr(parser.parse_identifier())
+
+        with parser.in_angle_brackets():
+            element = parser.parse_type()
+            given = parse_key_values(
+                parser,
+                {
+                    "scale": parser.parse_type,
+                    "zp": parser.parse_type,
+                    "min": parser.parse_type,
+                    "granularity": word,
+                    "group_size": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
+                    "method": word,
+                    "narrow_range": boolean,
+                    "pad": boolean,
+                    "dynamic": boolean,
+                },
+            )
+        false = IntegerAttr.from_bool(False)
+        grouped = "group_size" in given
+        return [
+            element,
+            given.get("scale", f32),
+            given.get("zp", NoneAttr()),
+            given.get("min", NoneAttr()),
+            given.get("granularity", StringAttr(PER_GROUP if grouped else PER_TENSOR)),
+            given.get("group_size", NoneAttr()),
+            given.get("method", StringAttr("absmax")),
+            given.get("narrow_range", false),
+            given.get("pad", false),
+            given.get("dynamic", false),
+        ]
+
+    def print_parameters(self, printer: Printer) -> None:
+        """Print `<i4, scale=f16, ...>`; what is at its default is left out."""
+        with printer.in_angle_brackets():
+            printer.print_attribute(self.element_type)
+            printer.print_string(", scale=")
+            printer.print_attribute(self.scale)
+            for key, value in (("zp", self.zp), ("min", self.min)):
+                if not isinstance(value, NoneAttr):
+                    printer.print_string(f", {key}=")
+                    printer.print_attribute(value)
+            printer.print_string(f", granularity={self.granularity.data}")
+            if isinstance(self.group_size, IntAttr):
+                printer.print_string(f", group_size={self.group_size.data}")
+            printer.print_string(f", method={self.method.data}")
+            for key in ("narrow_range", "pad", "dynamic"):
+                if getattr(self, key).value.data:
+                    printer.print_string(f", {key}=true")
+
+
+@irdl_attr_definition
+class SchemeAttr(ParametrizedAttribute):
+    """`#llm.scheme<weight=#llm.quantization<...>, input=#llm.quantization<...>>`
+
+    What shall be done to one operation: to its weight, to its input, or to both.
+    """
+
+    name = "llm.scheme"
+
+    weight: QuantizationAttr | NoneAttr
+    input: QuantizationAttr | NoneAttr
+
+    def __init__(self, weight: QuantizationAttr | None = None, input: QuantizationAttr | None = None):
+        super().__init__(weight or NoneAttr(), input or NoneAttr())
+
+    def verify(self) -> None:
+        """At least one side is quantized."""
+        if isinstance(self.weight, NoneAttr) and isinstance(self.input, NoneAttr):
+            raise VerifyException("a scheme quantizes the weight, the input or both; leave it out otherwise")
+        if isinstance(self.weight, QuantizationAttr):
+            if self.weight.is_dynamic:
+                raise VerifyException("a weight's parameters are never dynamic")
+            if self.weight.granularity.data == PER_TOKEN:
+                raise VerifyException("per_token is for inputs; a weight's rows are its channels: use per_channel")
+        if isinstance(self.input, QuantizationAttr) and self.input.granularity.data == PER_CHANNEL:
+            raise VerifyException("an input's rows are tokens: use per_token instead of per_channel")
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        """Parse `<weight=..., input=...>`."""
+        given: dict[str, Any] = {}
+
+        def entry() -> None:
+            start = parser.pos
+            key = parser.parse_identifier(" weight or input")
+            if key not in ("weight", "input"):
+                parser.raise_error(f"unknown parameter '{key}', expected weight or input", start, parser.pos)
+            parser.parse_punctuation("=")
+            given[key] = parser.parse_attribute()
+
+        parser.parse_comma_separated_list(parser.Delimiter.ANGLE, entry)
+        return [given.get("weight", NoneAttr()), given.get("input", NoneAttr())]
+
+    def print_parameters(self, printer: Printer) -> None:
+        """Print `<weight=..., input=...>`."""
+        parts = [(k, v) for k, v in (("weight", self.weight), ("input", self.input)) if not isinstance(v, NoneAttr)]
+
+        def entry(part: tuple[str, Attribute]) -> None:
+            printer.print_string(f"{part[0]}=")
+            printer.print_attribute(part[1])
+
+        with printer.in_angle_brackets():
+            printer.print_list(parts, entry)
+
+
+@irdl_attr_definition
+class RopeScalingAttr(ParametrizedAttribute):
+    """`#llm.rope_scaling<linear, factor=2.0>` or `#llm.rope_scaling<llama3, factor=8.0, low_freq_factor=1.0,
+    high_freq_factor=4.0, original_context=8192>`
+
+    linear: every frequency is divided by `factor`. llama3: frequencies whose wavelength exceeds
+    original_context / low_freq_factor are divided by `factor`, those below original_context /
+    high_freq_factor are kept, and those between are interpolated (Llama 3.1).
+    """
+
+    name = "llm.rope_scaling"
+
+    kind: StringAttr
+    factor: FloatAttr
+    low_freq_factor: FloatAttr | NoneAttr
+    high_freq_factor: FloatAttr | NoneAttr
+    original_context: IntAttr | NoneAttr
+
+    def __init__(
+        self,
+        kind: str,
+        factor: float,
+        low_freq_factor: float | None = None,
+        high_freq_factor: float | None = None,
+        original_context: int | None = None,
+    ):
+        def number(value: float | None) -> FloatAttr | NoneAttr:
+            return NoneAttr() if value is None else FloatAttr(value, f64)
+
+        super().__init__(
+            StringAttr(kind),
+            FloatAttr(factor, f64),
+            number(low_freq_factor),
+            number(high_freq_factor),
+            NoneAttr() if original_context is None else IntAttr(original_context),
+        )
+
+    def verify(self) -> None:
+        """The parameters each kind needs."""
+        if self.kind.data not in ("linear", "llama3"):
+            raise VerifyException(f"unknown rope scaling '{self.kind.data}', expected linear or llama3")
+        if self.factor.value.data <= 0:
+            raise VerifyException(f"rope scaling factor must be positive, got {self.factor.value.data}")
+        extra = (self.low_freq_factor, self.high_freq_factor, self.original_context)
+        given = [not isinstance(e, NoneAttr) for e in extra]
+        if self.kind.data == "linear" and any(given):
+            raise VerifyException("linear rope scaling has a factor and nothing else")
+        if self.kind.data == "llama3" and not all(given):
+            raise VerifyException(
+                "llama3 rope scaling needs low_freq_factor, high_freq_factor and original_context"
+            )
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        """Parse `<kind, factor=...>`."""
+
+        def number() -> FloatAttr:
+            return FloatAttr(float(parser.parse_number()), f64)
+
+        with parser.in_angle_brackets():
+            kind = parser.parse_identifier(" linear or llama3")
+            given = parse_key_values(
+                parser,
+                {
+                    "factor": number,
+                    "low_freq_factor": number,
+                    "high_freq_factor": number,
+                    "original_context": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
+                },
+            )
+        if "factor" not in given:
+            parser.raise_error("rope scaling needs factor=...")
+        return [
+            StringAttr(kind),
+            given["factor"],
+            given.get("low_freq_factor", NoneAttr()),
+            given.get("high_freq_factor", NoneAttr()),
+            given.get("original_context", NoneAttr()),
+        ]
+
+    def print_parameters(self, printer: Printer) -> None:
+        """Print `<kind, factor=...>`."""
+        with printer.in_angle_brackets():
+            printer.print_string(self.kind.data)
+            for key in ("factor", "low_freq_factor", "high_freq_factor"):
+                value = getattr(self, key)
+                if not isinstance(value, NoneAttr):
+                    printer.print_string(f", {key}={value.value.data!r}")
+            if isinstance(self.original_context, IntAttr):
+                printer.print_string(f", original_context={self.original_context.data}")

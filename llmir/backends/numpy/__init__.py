@@ -1,0 +1,1 @@
+"""The reference backend: kernel IR as Python source that calls NumPy kernels."""

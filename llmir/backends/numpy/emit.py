@@ -1,0 +1,215 @@
+"""Kernel IR as Python source.
+
+One function for each `func.func`; a value is deleted after its last use, so that only live tensors are held.
+Weights come from `load(name, layout)`, which the session provides; constants are written once, at the top.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from xdsl.dialects import arith, func
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DenseArrayBase,
+    DenseIntOrFPElementsAttr,
+    FloatAttr,
+    IntegerAttr,
+    IntegerType,
+    ModuleOp,
+    NoneAttr,
+    StringAttr,
+    TensorType,
+    TypeAttribute,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from llmir.dialects.kernel import CallOp, LoadOp
+from llmir.dialects.llm.attributes import RopeScalingAttr
+from llmir.dialects.llm.types import QuantizedTensorType, element_of, float_dtype
+from llmir.dialects.llm.weights import WeightOp
+from llmir.errors import InputError
+from llmir.formats.elements import Element
+
+HEADER = '''"""Generated from kernel IR; weights are read with load(name, layout)."""
+
+import numpy as np
+
+from llmir.backends.numpy import kernels, quantized_kernels
+from llmir.backends.numpy.quantized_kernels import quantized_format
+'''
+
+SHORT = 16
+"""Constants of at most this many values are written as a list, longer ones as bytes."""
+
+
+def emit_source(module: ModuleOp) -> str:
+    """The Python source of a module at kernel level; InputError names an operation that is not."""
+    emitter = _Emitter()
+    functions = [emitter.function(op) for op in module.body.ops if isinstance(op, func.FuncOp)]
+    others = [op for op in module.body.ops if not isinstance(op, func.FuncOp | WeightOp)]
+    if others:
+        raise InputError(f"'{others[0].name}' at module level cannot be emitted; expected functions and weights")
+    constants = "".join(f"{name} = {text}\n" for text, name in emitter.constants.items())
+    return "\n\n".join([HEADER + ("\n" + constants if constants else ""), *functions])
+
+
+def function_name(symbol: str) -> str:
+    """A Python identifier for a symbol."""
+    name = re.sub(r"\W", "_", symbol)
+    return f"_{name}" if name[:1].isdigit() or keyword.iskeyword(name) else name
+
+
+class _Emitter:
+    def __init__(self) -> None:
+        self.constants: dict[str, str] = {}
+
+    def function(self, op: func.FuncOp) -> str:
+        if op.is_declaration or len(op.body.blocks) != 1:
+            raise InputError(f"function @{op.sym_name.data} needs exactly one block to be emitted")
+        return _Function(self).emit(op)
+
+    def constant(self, prefix: str, text: str) -> str:
+        """A name at module level for an expression."""
+        return self.constants.setdefault(text, f"{prefix}_{len(self.constants)}")
+
+
+class _Function:
+    def __init__(self, emitter: _Emitter):
+        self.emitter = emitter
+        self.names: dict[SSAValue, str] = {}
+        self.taken: set[str] = {"np", "kernels", "quantized_kernels", "quantized_format", "load", "observe"}
+
+    def emit(self, op: func.FuncOp) -> str:
+        block = op.body.blocks[0]
+        arguments = ", ".join(self.name(a) for a in block.args)
+        lines: list[str] = []
+        ops = list(block.ops)
+        last_use = _last_uses(ops)
+        for argument in block.args:
+            if argument not in last_use:
+                lines.append(f"del {self.names[argument]}")
+        for position, inner in enumerate(ops):
+            lines.append(self.statement(inner))
+            dead = [v for v in _values(inner) if last_use.get(v, position) == position and v in self.names]
+            if dead and not isinstance(inner, func.ReturnOp):
+                lines.append(f"del {', '.join(dict.fromkeys(self.names[v] for v in dead))}")
+        body = "\n".join(f"    {line}" for line in lines)
+        return f"def {function_name(op.sym_name.data)}({arguments}):\n{body}\n"
+
+    def name(self, value: SSAValue) -> str:
+        """A fresh Python name for a value, after its name in the text."""
+        base = function_name(value.name_hint or f"v{len(self.names)}")
+        name, count = base, 1
+        while name in self.taken:
+            count += 1
+            name = f"{base}_{count}"
+        self.taken.add(name)
+        self.names[value] = name
+        return name
+
+    def statement(self, op: Operation) -> str:
+        match op:
+            case CallOp():
+                return self.assign(op, self.kernel_call(op))
+            case LoadOp():
+                return self.assign(op, f'load("{op.symbol}", "{op.layout.data}")')
+            case func.CallOp():
+                arguments = ", ".join(self.names[v] for v in op.arguments)
+                return self.assign(op, f"{function_name(op.callee.string_value())}({arguments})")
+            case func.ReturnOp():
+                values = ", ".join(self.names[v] for v in op.arguments)
+                return f"return {values}" if values else "return"
+            case arith.ConstantOp():
+                return self.assign(op, self.literal(op.value))
+            case _:
+                raise InputError(
+                    f"'{op.name}' is not at kernel level and cannot be emitted; "
+                    "run lower-to-target{target=numpy} first"
+                )
+
+    def assign(self, op: Operation, expression: str) -> str:
+        targets = ", ".join(self.name(r) for r in op.results)
+        return f"{targets} = {expression}" if targets else expression
+
+    def kernel_call(self, op: CallOp) -> str:
+        arguments = [self.names[v] for v in op.arguments]
+        arguments += [f"{key}={self.literal(value)}" for key, value in op.attributes.items()]
+        if op.kernel_name == "observe":
+            return f"observe({', '.join(arguments)})"
+        from llmir.backends.numpy import quantized_kernels
+
+        module = "quantized_kernels" if hasattr(quantized_kernels, op.kernel_name) else "kernels"
+        return f"{module}.{op.kernel_name}({', '.join(arguments)})"
+
+    def literal(self, value: Attribute) -> str:
+        """A constant attribute as a Python expression."""
+        match value:
+            case FloatAttr():
+                return repr(float(value.value.data))
+            case IntegerAttr():
+                if isinstance(value.type, IntegerType) and value.type.width.data == 1:
+                    return str(bool(value.value.data))
+                return str(value.value.data)
+            case StringAttr():
+                return repr(value.data)
+            case ArrayAttr():
+                return f"({', '.join(self.literal(v) for v in value.data)},)"
+            case DenseArrayBase():
+                return f"({', '.join(map(str, value.get_values()))},)"
+            case RopeScalingAttr():
+                parts = (value.kind, value.factor, value.low_freq_factor, value.high_freq_factor)
+                known = [self.literal(p) for p in parts if not isinstance(p, NoneAttr)]
+                if not isinstance(value.original_context, NoneAttr):
+                    known.append(str(value.original_context.data))
+                return f"({', '.join(known)})"
+            case QuantizedTensorType():
+                return self.emitter.constant("format", format_expression(value))
+            case DenseIntOrFPElementsAttr():
+                return self.emitter.constant("constant", dense_expression(value))
+            case _:
+                raise InputError(f"a constant of the form {value} cannot be emitted")
+
+
+def _values(op: Operation) -> Iterable[SSAValue]:
+    return [*op.operands, *op.results]
+
+
+def _last_uses(ops: list[Operation]) -> dict[SSAValue, int]:
+    return {value: position for position, op in enumerate(ops) for value in op.operands}
+
+
+def _parameter_name(type: TypeAttribute | Attribute) -> str:
+    if isinstance(type, IntegerType):
+        format: Element = element_of(type)
+        return format.name
+    return float_dtype(type).name
+
+
+def format_expression(type: QuantizedTensorType) -> str:
+    """The call that makes the format of a quantized tensor type."""
+    arguments = [repr(type.element.name), f"scale={float_dtype(type.scale).name!r}"]
+    for key, parameter in (("zero_point", type.zp), ("minimum", type.min)):
+        if not isinstance(parameter, NoneAttr):
+            arguments.append(f"{key}={_parameter_name(parameter)!r}")
+    for key, number in (("axis", type.axis), ("group_size", type.group_size)):
+        if not isinstance(number, NoneAttr):
+            arguments.append(f"{key}={number.data}")
+    return f"quantized_format({', '.join(arguments)})"
+
+
+def dense_expression(value: DenseIntOrFPElementsAttr) -> str:
+    """A flat NumPy array of a dense attribute's values."""
+    type = value.type
+    assert isinstance(type, TensorType)
+    dtype: Any = element_of(type.element_type).dtype if isinstance(type.element_type, IntegerType) else float_dtype(type.element_type)
+    array = np.array(value.get_values()).astype(dtype)
+    if len(array) <= SHORT and dtype.kind in "fiu":
+        return f"np.array({array.tolist()}, {dtype.name!r})"
+    if dtype.kind not in "fiu":
+        array = array.astype(np.float32)
+    return f"np.frombuffer(bytes.fromhex({array.tobytes().hex()!r}), {array.dtype.name!r})"

@@ -1,0 +1,126 @@
+"""Runs a program at kernel level: its generated source, its weights in the layouts the kernels read."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp, TensorType
+
+from llmir.backends.numpy.emit import emit_source, function_name
+from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.weights import weights
+from llmir.errors import InputError
+from llmir.formats.quantized import QuantizedArray
+from llmir.program.quantized_weights import CODES, read_quantized
+from llmir.program.store import WeightStore
+
+Float = NDArray[np.float32]
+Observer = Callable[[Float, str], None]
+"""Called with each observed value and its site."""
+
+
+def ignore_observations(_value: Float, site: str) -> None:
+    """Observes nothing."""
+
+
+class Session:
+    """A callable program. `module` is at kernel level; its weights come from `store`.
+
+    Prepared weights are kept for all runs unless `keep_weights` is False, which holds only those in use.
+    """
+
+    def __init__(
+        self,
+        module: ModuleOp,
+        store: WeightStore,
+        *,
+        observe: Observer = ignore_observations,
+        keep_weights: bool = True,
+    ):
+        self.module, self.store = module, store
+        self.source = emit_source(module)
+        self._types = {name: (op.type, op.store_key) for name, op in weights(module).items()}
+        self._prepared: dict[tuple[str, str], Any] = {}
+        self._keep = keep_weights
+        self._functions = {op.sym_name.data: op for op in module.body.ops if isinstance(op, func.FuncOp)}
+        self._namespace = _execute(self.source, {"load": self.load, "observe": lambda x, site: observe(x, site)})
+
+    def load(self, name: str, layout: str) -> Any:
+        """A weight in a layout of the numpy target: `dense`, `codes` or `rows`."""
+        key = (name, layout)
+        if key in self._prepared:
+            return self._prepared[key]
+        prepared = self._prepare(name, layout)
+        if self._keep:
+            self._prepared[key] = prepared
+        return prepared
+
+    def _prepare(self, name: str, layout: str) -> Any:
+        type, stored = self._types[name]
+        if not isinstance(type, QuantizedTensorType):
+            tensor = self.store[stored]
+            dense = tensor.read().astype(np.float32, copy=False)
+            if self._keep and tensor.dtype != np.float32:
+                tensor.release()
+            return dense
+        if layout == "rows":
+            packed = self.store[stored + CODES].read()
+            return replace(read_quantized(self.store, stored, type), codes=packed)
+        array = read_quantized(self.store, stored, type)
+        if layout == "dense":
+            return array.dequantize()
+        return replace(array, codes=array.codes.astype(np.float32))
+
+    def call(self, function: str, *arguments: Any) -> Any:
+        """Call a function of the module with NumPy arrays and ints."""
+        if function not in self._functions:
+            raise InputError(f"the program has no function @{function}")
+        return self._namespace[function_name(function)](*arguments)
+
+    def new_cache(self, capacity: int) -> list[Float]:
+        """Empty key and value caches for `capacity` tokens, as `backbone` takes them."""
+        backbone = self._functions.get("backbone")
+        if backbone is None:
+            raise InputError("the program has no function @backbone, it cannot be run on tokens")
+        caches: list[Float] = []
+        for type in backbone.function_type.inputs.data:
+            if isinstance(type, TensorType) and type.get_num_dims() == 3:
+                caches.append(np.empty((capacity, *type.get_shape()[1:]), np.float32))
+        return caches
+
+    def backbone(self, ids: Sequence[int] | NDArray[np.int64], position: int, caches: list[Float]) -> Float:
+        """Hidden states [T, hidden] of ids [T] at `position`; the caches are written in place."""
+        array = np.asarray(ids, np.int64)
+        outputs = self.call("backbone", array, position, *caches)
+        return outputs[0] if isinstance(outputs, tuple) else outputs
+
+    def head(self, hidden: Float) -> Float:
+        """Logits [T, vocabulary] of hidden states [T, hidden]."""
+        return self.call("head", hidden)
+
+    def logits(self, ids: Sequence[int] | NDArray[np.int64]) -> Float:
+        """Logits [T, vocabulary] of ids [T], read from an empty cache."""
+        return self.head(self.backbone(ids, 0, self.new_cache(len(ids))))
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the program knows: the rows of its embedding table."""
+        for op in self._functions["head"].function_type.outputs.data:
+            if isinstance(op, TensorType):
+                return op.get_shape()[-1]
+        raise InputError("@head returns no logits")
+
+
+def _execute(source: str, bindings: dict[str, Any]) -> dict[str, Any]:
+    """The namespace of generated source; tracebacks through it show its lines."""
+    name = f"<llmir numpy {hash(source) & 0xFFFFFFFF:08x}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    namespace: dict[str, Any] = dict(bindings)
+    exec(compile(source, name, "exec"), namespace)
+    return namespace

@@ -1,0 +1,14 @@
+"""The two errors a user sees: every refusal is one line that names the thing, the fact and the rule."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """Something the user gave us cannot be used (exit status 1).
+
+    The message is one line: the file, op or tensor; what is wrong with it; what would be right.
+    """
+
+
+class UsageError(Exception):
+    """The command line itself is wrong (exit status 2)."""

@@ -1,0 +1,1 @@
+"""Number formats and bit packing: pure functions on NumPy arrays."""

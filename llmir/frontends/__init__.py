@@ -1,0 +1,1 @@
+"""Files to programs: one format, one file."""

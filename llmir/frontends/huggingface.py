@@ -1,0 +1,198 @@
+"""A Hugging Face folder as a program: config.json, safetensors (one file or an index), tokenizer files.
+
+Source: the file layout `transformers` writes; config keys of Llama, Mistral, Qwen2 and Qwen3.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from xdsl.dialects.builtin import TensorType
+from xdsl.ir import TypeAttribute
+
+from llmir.dialects.llm.attributes import RopeScalingAttr
+from llmir.dialects.llm.types import FLOATS, float_type
+from llmir.errors import InputError
+from llmir.frontends.llama_family import LlamaConfig, build_module
+from llmir.program.files import read_bytes
+from llmir.program.program import CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
+from llmir.program.safetensors_file import open_safetensors
+from llmir.program.store import WeightStore
+from llmir.program.tensors import Tensor
+
+ARCHITECTURES = {
+    "LlamaForCausalLM": "llama",
+    "MistralForCausalLM": "mistral",
+    "Qwen2ForCausalLM": "qwen2",
+    "Qwen3ForCausalLM": "qwen3",
+}
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+
+
+def is_huggingface(path: Path) -> bool:
+    """True for a folder with a config.json."""
+    return (path / CONFIG).is_file()
+
+
+def open_huggingface(path: Path) -> Program:
+    """Open a Hugging Face folder; InputError names the file and what is wrong with it."""
+    raw = read_bytes(path / CONFIG, "the model's configuration")
+    config = read_config(_json_object(path / CONFIG, raw), str(path / CONFIG))
+    tensors = _open_tensors(path)
+    types: dict[str, TypeAttribute] = {}
+    for name, shape in config.weight_shapes():
+        types[name] = _weight_type(path, name, shape, tensors)
+    names = (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
+    files = {n: read_bytes(path / n, "part of the model") for n in names if (path / n).is_file()}
+    store = WeightStore({n: tensors[n] for n in types}, str(path))
+    ignored = tuple(sorted(set(tensors) - set(types)))
+    history = [{"source": path.name, "format": "huggingface"}]
+    return Program(build_module(config, types), store, str(path), files, history, ignored)
+
+
+def read_config(config: dict[str, Any], source: str) -> LlamaConfig:
+    """The family's configuration from a config.json object; InputError names a missing or unsupported key."""
+    read = _Reader(config, source)
+    names = config.get("architectures") or []
+    kind = next((ARCHITECTURES[n] for n in names if n in ARCHITECTURES), None)
+    if kind is None:
+        read.fail(f"architectures is {names}, expected one of {', '.join(ARCHITECTURES)}")
+    if config.get("hidden_act", "silu") != "silu":
+        read.fail(f"hidden_act is {config['hidden_act']!r}, the {kind} architecture here has silu")
+    if "quantization_config" in config:
+        read.fail("the model is already quantized (quantization_config); give the original float model")
+    heads, layers = read.positive("num_attention_heads"), read.positive("num_hidden_layers")
+    hidden = read.positive("hidden_size")
+    theta, scaling = _rope(read)
+    attention_bias = bool(config.get("attention_bias", False))
+    result = LlamaConfig(
+        hidden_size=hidden,
+        intermediate_size=read.positive("intermediate_size"),
+        layers=layers,
+        heads=heads,
+        kv_heads=read.positive("num_key_value_heads", heads),
+        head_dim=read.positive("head_dim", hidden // heads),
+        vocab_size=read.positive("vocab_size"),
+        rms_norm_eps=read.number("rms_norm_eps"),
+        rope_theta=theta,
+        rope_scaling=scaling,
+        qkv_bias=kind == "qwen2" or attention_bias,
+        output_bias=kind != "qwen2" and attention_bias,
+        mlp_bias=bool(config.get("mlp_bias", False)),
+        qk_norm=kind == "qwen3",
+        tied=bool(config.get("tie_word_embeddings", False)),
+        windows=_windows(read, kind, layers),
+    )
+    if result.heads % result.kv_heads:
+        read.fail(f"{heads} attention heads cannot share {result.kv_heads} key heads evenly")
+    if result.head_dim % 2:
+        read.fail(f"head_dim is {result.head_dim}, rotary embeddings need an even one")
+    return result
+
+
+def _rope(read: _Reader) -> tuple[float, RopeScalingAttr | None]:
+    """theta and scaling, from `rope_theta`/`rope_scaling` or, since transformers 5, `rope_parameters`."""
+    parameters = read.config.get("rope_parameters") or read.config.get("rope_scaling") or {}
+    if not isinstance(parameters, dict):
+        read.fail(f"rope_scaling is {parameters!r}, expected an object")
+    theta = float(parameters.get("rope_theta", read.config.get("rope_theta", 10000.0)))
+    partial = parameters.get("partial_rotary_factor", read.config.get("partial_rotary_factor", 1.0))
+    if partial != 1.0:
+        read.fail(f"partial_rotary_factor is {partial}, only whole heads (1.0) can be rotated")
+    kind = parameters.get("rope_type", parameters.get("type", "default"))
+    scale = _Reader(parameters, f"{read.source}: rope_scaling")
+    if kind == "default":
+        return theta, None
+    if kind == "linear":
+        return theta, RopeScalingAttr("linear", scale.number("factor"))
+    if kind == "llama3":
+        return theta, RopeScalingAttr(
+            "llama3",
+            scale.number("factor"),
+            scale.number("low_freq_factor"),
+            scale.number("high_freq_factor"),
+            scale.positive("original_max_position_embeddings"),
+        )
+    read.fail(f"rope type {kind!r} is not supported, expected default, linear or llama3")
+
+
+def _windows(read: _Reader, kind: str, layers: int) -> tuple[int | None, ...]:
+    """Each layer's sliding window, or nothing when no layer has one."""
+    window = read.config.get("sliding_window")
+    if kind == "llama" or window is None or (kind != "mistral" and not read.config.get("use_sliding_window")):
+        return ()
+    kinds = read.config.get("layer_types")
+    if kinds is not None:
+        return tuple(window if k == "sliding_attention" else None for k in kinds)
+    first = 0 if kind == "mistral" else int(read.config.get("max_window_layers", 0))
+    return tuple(window if layer >= first else None for layer in range(layers))
+
+
+class _Reader:
+    """Reads numbers of a JSON object, or says what is wrong."""
+
+    def __init__(self, config: dict[str, Any], source: str):
+        self.config, self.source = config, source
+
+    def fail(self, message: str) -> NoReturn:
+        """Refuse the file."""
+        raise InputError(f"{self.source}: {message}")
+
+    def number(self, key: str) -> float:
+        """A positive number."""
+        value = self.config.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            self.fail(f"needs a positive number '{key}', got {value!r}")
+        return float(value)
+
+    def positive(self, key: str, default: int | None = None) -> int:
+        """A positive whole number."""
+        value = self.config.get(key)
+        value = default if value is None else value
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            self.fail(f"needs a positive whole number '{key}', got {value!r}")
+        return value
+
+
+def _json_object(path: Path, raw: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(raw)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise InputError(f"{path}: not JSON: {e}") from e
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: not a JSON object")
+    return value
+
+
+def _open_tensors(path: Path) -> dict[str, Tensor]:
+    if (path / SINGLE).is_file():
+        return dict(open_safetensors(path / SINGLE))
+    if not (path / INDEX).is_file():
+        raise InputError(f"{path}: has neither {SINGLE} nor {INDEX}; weights must be safetensors")
+    index = _json_object(path / INDEX, read_bytes(path / INDEX, "the list of weight files"))
+    places = index.get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(f, str) for f in places.values()):
+        raise InputError(f"{path / INDEX}: needs an object 'weight_map' from tensor names to files")
+    shards: dict[str, dict[str, Any]] = {}
+    for file in sorted(set(places.values())):
+        if Path(file).name != file or not (path / file).is_file():
+            raise InputError(f"{path / INDEX}: shard {file} is missing from {path}")
+        shards[file] = dict(open_safetensors(path / file))
+    for name, file in places.items():
+        if name not in shards[file]:
+            raise InputError(f"{path / INDEX}: tensor '{name}' is not in {file}, where the index says it is")
+    return {name: shards[file][name] for name, file in places.items()}
+
+
+def _weight_type(path: Path, name: str, shape: tuple[int, ...], tensors: dict[str, Tensor]) -> TypeAttribute:
+    if name not in tensors:
+        raise InputError(f"{path}: tensor '{name}' is missing, the configuration needs it with shape {list(shape)}")
+    tensor = tensors[name]
+    if tensor.shape != shape:
+        raise InputError(f"{path}: tensor '{name}' is {list(tensor.shape)}, the configuration needs {list(shape)}")
+    if tensor.dtype not in FLOATS.values() or tensor.dtype == np.float64:
+        raise InputError(f"{path}: tensor '{name}' is {tensor.dtype}, expected float32, float16 or bfloat16")
+    return TensorType(float_type(tensor.dtype), shape)

@@ -1,0 +1,1 @@
+"""A program is a module plus its weights: reading, storing and saving them."""

@@ -1,0 +1,60 @@
+"""Files and folders that are either complete or not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from llmir.errors import InputError
+
+
+@contextmanager
+def new_folder(path: Path, marker: str) -> Iterator[Path]:
+    """A folder beside `path` to fill, which takes its place when everything went well.
+
+    An existing folder is replaced only if it holds a file named `marker`, that is if it is one of ours.
+    Raises InputError when `path` is something else or cannot be written; nothing is left behind then.
+    """
+    if path.exists() and not (path / marker).is_file():
+        raise InputError(f"{path}: exists and is not an LLMIR program (it has no {marker}); choose another output")
+    work = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        work.mkdir(parents=True)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be written: {e.strerror}") from e
+    try:
+        yield work
+        for file in work.iterdir():
+            sync(file)
+        if path.exists():
+            old = path.with_name(f".{path.name}.{os.getpid()}.old")
+            path.rename(old)
+            work.rename(path)
+            shutil.rmtree(old)
+        else:
+            work.rename(path)
+        sync(path.parent)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be written: {e.strerror or e}") from e
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Have the system write a file or folder to disk now."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """A small file's contents; InputError names the file and what it is for."""
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise InputError(f"{path}: {what} cannot be read: {e.strerror}") from e

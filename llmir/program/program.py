@@ -1,0 +1,152 @@
+"""A program: a module, its weights, and the files it travels with; as a folder on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.utils.exceptions import ParseError, VerifyException
+
+from llmir import __version__
+from llmir.dialects.llm.weights import symbol_errors, weights
+from llmir.dialects.llm.types import QuantizedTensorType, float_dtype
+from llmir.dialects.parser import parse_module
+from llmir.errors import InputError
+from llmir.program.context import LLMContext
+from llmir.program.files import new_folder, read_bytes
+from llmir.program.quantized_weights import part_layouts
+from llmir.program.safetensors_file import open_safetensors, total_bytes, write_safetensors
+from llmir.program.store import WeightStore
+from llmir.program.tensors import Tensor
+
+MODEL, WEIGHTS, MANIFEST = "model.mlir", "weights.safetensors", "llmir.json"
+TOKENIZER, TOKENIZER_CONFIG, CONFIG = "tokenizer.json", "tokenizer_config.json", "config.json"
+
+Progress = Callable[[int], None]
+"""Called with a number of bytes done."""
+
+
+def ignore_progress(_: int) -> None:
+    """Progress nobody watches."""
+
+
+@dataclass
+class Program:
+    """A module plus its weights.
+
+    `name` is what the user called it; `files` are tokenizer and configuration as they came, by file name;
+    `history` is what made it: a list of {"source" or "pipeline": ...} steps, oldest first.
+    """
+
+    module: ModuleOp
+    weights: WeightStore
+    name: str
+    files: dict[str, bytes] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    ignored: tuple[str, ...] = ()
+
+    def context(self) -> LLMContext:
+        """A context for passes over this program."""
+        return LLMContext.new(self.weights)
+
+    def stored_tensors(self) -> dict[str, Tensor]:
+        """Every tensor the module's weights are made of; InputError when one is missing or of another shape."""
+        stored: dict[str, Tensor] = {}
+        for op in weights(self.module).values():
+            for name, (dtype, shape) in weight_layouts(op.store_key, op.type).items():
+                tensor = self.weights[name]
+                if tensor.dtype != dtype or tensor.shape != shape:
+                    raise InputError(
+                        f"{self.name}: tensor '{name}' is {tensor.dtype} {list(tensor.shape)}, "
+                        f"but the module declares {dtype} {list(shape)}"
+                    )
+                stored[name] = tensor
+        return stored
+
+    def weight_bytes(self) -> int:
+        """Bytes of all stored tensors."""
+        return total_bytes(self.stored_tensors().values())
+
+    def save(self, path: Path, progress: Progress = ignore_progress) -> None:
+        """Write the program as a folder, atomically; InputError when it cannot be written."""
+        tensors = self.stored_tensors()
+        self.module.attributes["llm.weights"] = StringAttr(WEIGHTS)
+        with new_folder(path, MANIFEST) as folder:
+            (folder / MODEL).write_text(f"{self.module}\n")
+            for name, content in self.files.items():
+                (folder / name).write_bytes(content)
+            hashes: dict[str, Any] = {name: hashlib.sha256() for name in sorted(tensors)}
+            with (folder / WEIGHTS).open("wb") as file:
+                for name, array in write_safetensors(file, tensors):
+                    hashes[name].update(array.reshape(-1).view("u1").data)
+                    progress(array.nbytes)
+            digests = {name: h.hexdigest() for name, h in hashes.items()}
+            manifest = {
+                "llmir": __version__,
+                "history": self.history,
+                "fingerprint": fingerprint(digests),
+                "tensors": digests,
+            }
+            (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def weight_layouts(key: str, type: Any) -> dict[str, tuple[Any, tuple[int, ...]]]:
+    """Name, dtype and shape of every tensor a weight of `type` is stored as."""
+    if isinstance(type, QuantizedTensorType):
+        parts = part_layouts(type.get_shape(), type.format())
+        return {key + suffix: layout for suffix, layout in parts.items()}
+    return {key: (float_dtype(type.element_type), tuple(type.get_shape()))}
+
+
+def fingerprint(digests: dict[str, str]) -> str:
+    """One hash of all tensors: SHA-256 over their sorted names and hashes."""
+    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def is_program(path: Path) -> bool:
+    """True for a folder `Program.save` wrote."""
+    return (path / MANIFEST).is_file()
+
+
+def open_program(path: Path) -> Program:
+    """Open a program folder; InputError names what is wrong with it."""
+    manifest = _manifest(path / MANIFEST)
+    store = WeightStore(dict(open_safetensors(path / WEIGHTS)), str(path / WEIGHTS))
+    text = read_bytes(path / MODEL, "the program's module").decode()
+    module = parse_program_text(text, str(path / MODEL))
+    names = (TOKENIZER, TOKENIZER_CONFIG, CONFIG)
+    files = {n: read_bytes(path / n, "part of the program") for n in names if (path / n).is_file()}
+    program = Program(module, store, str(path), files, manifest["history"])
+    program.stored_tensors()
+    return program
+
+
+def parse_program_text(text: str, name: str) -> ModuleOp:
+    """Parse and verify a module; InputError with file, line and column otherwise."""
+    try:
+        module = parse_module(LLMContext.new(), text, name)
+        module.verify()
+    except ParseError as e:
+        raise InputError(f"{name}: {e.msg}") from e
+    except VerifyException as e:
+        raise InputError(f"{name}: {e}") from e
+    for op, message in symbol_errors(module):
+        raise InputError(f"{name}: '{op.name}' {message}")
+    return module
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(read_bytes(path, "the program's manifest"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+        raise InputError(f"{path}: not JSON: {e}") from e
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("history"), list):
+        raise InputError(f"{path}: not the manifest of a program, it needs a list 'history'")
+    return manifest
+

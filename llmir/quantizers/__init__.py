@@ -1,0 +1,1 @@
+"""Algorithms that choose scales, zero points and codes: pure functions on NumPy arrays."""

@@ -1,0 +1,34 @@
+"""MLC-LLM's group quantization (`q3f16_1`, `q4f16_1`, `q4f32_1`), arithmetic and all.
+
+Weights are first rounded to the model dtype. scale = absmax / X with X = 2^(b-1) - 1, in that dtype;
+code = clip(round(w / scale + X), 0, 2X) - X, where the division and the sum are each rounded to the dtype:
+in float16 this rounds twice and is not round(w / scale). For bfloat16 the scale is rounded, the rest is
+float32. A group of zeros has scale 0 and code -X, so its value is negative zero.
+Source: MLC-LLM, python/mlc_llm/quantization/group_quantization.py (round half to even).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmir.formats.elements import Integer
+from llmir.formats.quantized import QuantizedFormat
+from llmir.quantizers.parameters import Groups, Parameters
+
+
+def mlc(groups: Groups, target: QuantizedFormat) -> tuple[NDArray[Any], Parameters]:
+    """Codes int8 [R, g] and scales [R] of groups float32 [R, g]; the model dtype is the scale's."""
+    element = target.element
+    if not (isinstance(element, Integer) and element.signed and target.symmetric):
+        raise ValueError("mlc group quantization has signed integer codes and no zero point")
+    top = np.float32(element.maximum)
+    weights = groups.astype(target.scale)
+    scale = (np.abs(weights).max(axis=1).astype(np.float32) / top).astype(target.scale)
+    dtype = np.dtype(np.float16) if target.scale == np.float16 else np.dtype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 in a group of zeros
+        units = weights.astype(dtype) / scale.astype(dtype)[:, None] + dtype.type(top)
+    codes = np.clip(np.nan_to_num(np.rint(units), nan=0.0), 0, 2 * top) - top
+    return codes.astype(np.int8), Parameters(scale)

@@ -1,0 +1,34 @@
+"""What LLMIR adds to xDSL's tools: `xdsl-opt` finds it through the `xdsl.universe` entry point."""
+
+from __future__ import annotations
+
+from xdsl.ir import Dialect
+from xdsl.universe import Universe
+from xdsl.utils.target import Target
+
+from llmir.passes.registry import PASSES
+
+
+def _llm() -> Dialect:
+    from llmir.dialects.llm import LLM
+
+    return LLM
+
+
+def _kernel() -> Dialect:
+    from llmir.dialects.kernel import KERNEL
+
+    return KERNEL
+
+
+def _numpy() -> type[Target]:
+    from llmir.backends.numpy.target import NumpyTarget
+
+    return NumpyTarget
+
+
+UNIVERSE = Universe(
+    all_dialects={"llm": _llm, "kernel": _kernel},
+    all_passes=dict(PASSES),
+    all_targets={"numpy": _numpy},
+)

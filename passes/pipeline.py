@@ -1,0 +1,80 @@
+"""Pipelines of passes over a program.
+
+`Pipeline.parse("quantize-weights,fuse-quantized-ops").run(program)`, or
+`Pipeline((WeightQuantizationPass(),)).run(program)`: the text form and the objects are the same thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass, PassPipeline
+from xdsl.utils.exceptions import ArgSpecParseError, VerifyException
+
+from llmir.backends.numpy.session import Observer, Session, ignore_observations
+from llmir.dialects.llm.weights import symbol_errors
+from llmir.errors import InputError, UsageError
+from llmir.passes.registry import PASSES
+from llmir.program.context import LLMContext
+from llmir.program.program import Program
+from llmir.program.store import WeightStore
+
+
+def ignore_pass(_: ModulePass) -> None:
+    """A pass nobody watches."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Passes in order."""
+
+    passes: tuple[ModulePass, ...]
+
+    @staticmethod
+    def parse(text: str) -> Pipeline:
+        """The pipeline of a string like `a{x=1},b`; UsageError names an unknown pass or option."""
+        try:
+            return Pipeline(PassPipeline.parse_spec(dict(PASSES), text).passes)
+        except (ValueError, ArgSpecParseError) as e:
+            raise UsageError(f"pipeline '{text}': {e}") from e
+
+    def __str__(self) -> str:
+        """The string `parse` reads."""
+        return ",".join(str(p.pipeline_pass_spec()) for p in self.passes)
+
+    def run(self, program: Program, before: Callable[[ModulePass], None] = ignore_pass) -> None:
+        """Run the passes on a program, in place, verifying the module after each."""
+        ctx = program.context()
+        for item in self.passes:
+            before(item)
+            item.apply(ctx, program.module)
+            verify(program.module, item.name)
+        if self.passes:
+            program.history.append({"pipeline": str(self)})
+
+
+def verify(module: ModuleOp, after: str) -> None:
+    """InputError when a module is not valid after a pass."""
+    try:
+        module.verify()
+    except VerifyException as e:
+        raise InputError(f"after {after}: {e}") from e
+    for op, message in symbol_errors(module):
+        raise InputError(f"after {after}: '{op.name}' {message}")
+
+
+def compile_numpy(
+    module: ModuleOp,
+    store: WeightStore,
+    *,
+    observe: Observer = ignore_observations,
+    keep_weights: bool = True,
+) -> Session:
+    """A session that runs a module on the NumPy backend; the module itself is left as it is."""
+    lowered = module.clone()
+    ctx = LLMContext.new(store)
+    for item in Pipeline.parse("fuse-quantized-ops,lower-to-target{target=numpy}").passes:
+        item.apply(ctx, lowered)
+    return Session(lowered, store, observe=observe, keep_weights=keep_weights)
