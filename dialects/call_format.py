@@ -49,7 +49,7 @@ class CallFormat(IRDLOperation):
         shown = {**self.properties, **self.attributes}
         printer.print_op_attributes(shown, reserved_attr_names=("operandSegmentSizes",))
         printer.print_string(" : ")
-        printer.print_operation_type(self)
+        printer.print_function_type(self.operand_types, self.result_types)
 
     @classmethod
     def parse(cls, parser: Parser) -> Self:
@@ -77,9 +77,7 @@ class CallFormat(IRDLOperation):
         declared = [name for name, _ in cls.get_irdl_definition().operands if name in given]
         resolved = parser.resolve_operands([given[n] for n in declared], types.inputs.data, type_start)
         by_name = dict(zip(declared, resolved, strict=True))
-        properties = {
-            k: attributes.pop(k) for k in cls.get_irdl_definition().properties if k in attributes
-        }
+        properties = {k: attributes.pop(k) for k in cls.get_irdl_definition().properties if k in attributes}
         return cls.build(
             operands=[cls._segment(n, d, by_name) for n, d in cls.get_irdl_definition().operands],
             result_types=types.outputs.data,
@@ -100,7 +98,9 @@ class CallFormat(IRDLOperation):
             )
 
     @staticmethod
-    def _segment(name: str, definition: object, by_name: dict[str, SSAValue]) -> Sequence[SSAValue] | SSAValue:
+    def _segment(
+        name: str, definition: object, by_name: dict[str, SSAValue]
+    ) -> Sequence[SSAValue] | SSAValue:
         if isinstance(definition, OptionalDef):
             return [by_name[name]] if name in by_name else []
         return by_name[name]

@@ -48,15 +48,15 @@ class LLMParser(Parser):
         def to_type(self, parser: Any, type: Any) -> Any:
             text = self.span.text
             if isinstance(type, AnyFloat) and text[:2] in ("0x", "0X"):
-                bits = int(text, 16).to_bytes(type.compile_time_size, "little")
-                return next(iter(type.iter_unpack(bits)))
+                bits = int(text, 16)
+                if bits >> type.bitwidth:
+                    parser.raise_error(f"{text} has more bits than {type}", self.span.start, self.span.end)
+                return next(iter(type.iter_unpack(bits.to_bytes(type.compile_time_size, "little"))))
             return super().to_type(parser, type)
 
     def _parse_dense_literal_type(self) -> Any:
-        type = self.expect(self.parse_optional_type, "Dense attribute must be typed!")
-        elements = IntegerType | IndexType | AnyFloat | ComplexType
-        shaped = isinstance(type, TensorType | VectorType | MemRefType)
-        if not (shaped and isinstance(type.element_type, elements)):
+        type: Any = self.expect(self.parse_optional_type, "Dense attribute must be typed!")
+        if not _holds_numbers(type):
             self.raise_error(
                 "Expected memref, vector or tensor type of integer, index, float, or complex type"
             )
@@ -80,10 +80,11 @@ class LLMParser(Parser):
         return super().parse_dense_int_or_fp_elements_attr(type)
 
     def _splat(self, value: Any, span: Span, type: Any) -> DenseIntOrFPElementsAttr:
-        element = self._TensorLiteralElement(value < 0, value, span).to_type(self, type.element_type)
-        if isinstance(type.element_type, IntegerType):
+        element_type: Any = type.element_type
+        element = self._TensorLiteralElement(value < 0, value, span).to_type(self, element_type)
+        if isinstance(element_type, IntegerType):
             try:
-                type.element_type.verify_value(element)
+                cast("IntegerType", element_type).verify_value(element)
             except VerifyException as e:
                 self.raise_error(str(e), span.start, span.end)
         return DenseIntOrFPElementsAttr.from_list(type, [element] if math.prod(type.get_shape()) else [])
@@ -120,6 +121,12 @@ class LLMParser(Parser):
             raise ParseError(Span(span.start, self.pos, span.input), str(e)) from e
 
 
+def _holds_numbers(type: Any) -> bool:
+    shaped = isinstance(type, TensorType | VectorType | MemRefType)
+    element: Any = getattr(cast(Any, type), "element_type", None)
+    return shaped and isinstance(element, IntegerType | IndexType | AnyFloat | ComplexType)
+
+
 def parse_module(ctx: Context, text: str, name: str = "<string>") -> ModuleOp:
     """Parse MLIR text into a module; ParseError names `name`, line and column."""
-    return cast(ModuleOp, LLMParser(ctx, text, name).parse_module())
+    return LLMParser(ctx, text, name).parse_module()

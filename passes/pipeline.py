@@ -6,24 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.utils.exceptions import ArgSpecParseError, VerifyException
 
-from llmir.backends.numpy.session import Observer, Session, ignore_observations
+from llmir.backends.numpy.session import Session
 from llmir.dialects.llm.weights import symbol_errors
 from llmir.errors import InputError, UsageError
 from llmir.passes.registry import PASSES
-from llmir.program.context import LLMContext
+from llmir.program.context import LLMContext, Progress, ignore_progress
 from llmir.program.program import Program
 from llmir.program.store import WeightStore
-
-
-def ignore_pass(_: ModulePass) -> None:
-    """A pass nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +39,10 @@ class Pipeline:
         """The string `parse` reads."""
         return ",".join(str(p.pipeline_pass_spec()) for p in self.passes)
 
-    def run(self, program: Program, before: Callable[[ModulePass], None] = ignore_pass) -> None:
+    def run(self, program: Program, progress: Progress = ignore_progress) -> None:
         """Run the passes on a program, in place, verifying the module after each."""
-        ctx = program.context()
+        ctx = program.context(progress)
         for item in self.passes:
-            before(item)
             item.apply(ctx, program.module)
             verify(program.module, item.name)
         if self.passes:
@@ -68,13 +62,10 @@ def verify(module: ModuleOp, after: str) -> None:
 def compile_numpy(
     module: ModuleOp,
     store: WeightStore,
-    *,
-    observe: Observer = ignore_observations,
-    keep_weights: bool = True,
 ) -> Session:
     """A session that runs a module on the NumPy backend; the module itself is left as it is."""
     lowered = module.clone()
     ctx = LLMContext.new(store)
     for item in Pipeline.parse("fuse-quantized-ops,lower-to-target{target=numpy}").passes:
         item.apply(ctx, lowered)
-    return Session(lowered, store, observe=observe, keep_weights=keep_weights)
+    return Session(lowered, store)

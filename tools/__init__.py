@@ -1,0 +1,1 @@
+"""The programs: argument parsing and printing only."""

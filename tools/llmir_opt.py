@@ -17,7 +17,7 @@ from typing import IO, Any, NoReturn, cast
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.printer import Printer
-from xdsl.utils.exceptions import ParseError
+from xdsl.utils.exceptions import ParseError, ShrinkException
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import VersionAction, xDSLOptMain
 
@@ -38,8 +38,8 @@ SEPARATOR = re.compile(rb"^// -----.*$", re.MULTILINE)
 """Between the chunks of a file, for --split-input-file."""
 
 EPILOG = """\
-Every pass is also a flag: --NAME or --NAME="option=value ...". A module's weights are read from the safetensors
-file its attribute llm.weights names. Exit status: 0 success, 1 wrong input, 2 wrong command line."""
+Every pass is also a flag: --NAME or --NAME="option=value ...". A module's weights are read from the
+safetensors file its attribute llm.weights names. Exit status: 0 success, 1 bad input, 2 bad command line."""
 
 
 class _ArgumentParser(argparse.ArgumentParser):
@@ -123,7 +123,11 @@ class LLMIROptMain(xDSLOptMain):
         add = arg_parser.add_argument
         add("-v", "--version", action=VersionAction, version_format=self.version_format)
         add("-p", "--passes", default="", metavar="PIPELINE", help="passes, as in a{x=1 y=b},c")
-        add("--pass-pipeline", metavar="PIPELINE", help="the same in mlir-opt's form: builtin.module(a{x=1},c)")
+        add(
+            "--pass-pipeline",
+            metavar="PIPELINE",
+            help="the same in mlir-opt's form: builtin.module(a{x=1},c)",
+        )
         add("-t", "--target", default="mlir", help=f"one of {', '.join(self.available_targets)}")
         add(
             "--list-passes",
@@ -132,7 +136,11 @@ class LLMIROptMain(xDSLOptMain):
             metavar="PREFIX",
             help="list LLMIR's passes, or all whose names start with PREFIX, and stop",
         )
-        add("--weights-output", metavar="FILE", help="write the weights to a safetensors file after the passes")
+        add(
+            "--weights-output",
+            metavar="FILE",
+            help="write the weights to a safetensors file after the passes",
+        )
         for names, about in {
             ("--print-ir-after-all", "--mlir-print-ir-after-all", "--print-between-passes"): (
                 "print the IR after each pass, to stderr"
@@ -205,7 +213,9 @@ class LLMIROptMain(xDSLOptMain):
         passes = parse_pipeline(self.args.passes, self.available_passes)
         self.pipeline = PassPipeline(passes, self._between_passes)
 
-    def _between_passes(self, previous: ModulePass | None, module: ModuleOp, following: ModulePass | None) -> None:
+    def _between_passes(
+        self, previous: ModulePass | None, module: ModuleOp, following: ModulePass | None
+    ) -> None:
         name = None if previous is None else previous.name
         if name is not None and self.args.time_passes:
             print(f"{time.perf_counter() - self.started:10.4f} s  {name}", file=sys.stderr)
@@ -244,7 +254,7 @@ class LLMIROptMain(xDSLOptMain):
         return self.args.input_file or "<stdin>"
 
     def prepare_input(self) -> tuple[list[tuple[IO[bytes], int]], str]:
-        """The chunks of the input, each behind the line breaks that precede it, so that positions are the file's."""
+        """The chunks of the input, each behind as many empty lines as precede it, to keep positions."""
         path = self.args.input_file
         data = sys.stdin.buffer.read() if path is None else Path(path).read_bytes()
         starts, ends = [0], [len(data)]
@@ -292,7 +302,9 @@ class LLMIROptMain(xDSLOptMain):
             return self.output_resulting_program(module)
         except USER_ERRORS as e:
             message = describe(e, self.running)
-            expected = self.args.parsing_diagnostics if isinstance(e, ParseError) else self.args.verify_diagnostics
+            expected = (
+                self.args.parsing_diagnostics if isinstance(e, ParseError) else self.args.verify_diagnostics
+            )
             if expected:
                 return f"{message}\n"
             print(message, file=sys.stderr)
@@ -330,7 +342,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         tool = LLMIROptMain(sys.argv[1:] if argv is None else argv)
         tool.run()
-        return 1 if tool.failures else 0
+        if tool.args.shrink:
+            print("Failure, can't shrink")
+        return 1 if tool.failures or tool.args.shrink else 0
+    except ShrinkException:  # raised by a pass under debugging, see xDSL
+        print("Success, can shrink")
+        return 0
     except SystemExit as e:  # --help and --version
         return int(e.code or 0)
     except UsageError as e:

@@ -39,7 +39,7 @@ USER_ERRORS = (
     RecursionError,
     ArgSpecParseError,
 )
-"""What the input, the environment or a pass's rules cause; anything else is our bug and shows its traceback."""
+"""What the input, the environment or a pass's rules cause; anything else is our bug, traceback and all."""
 
 
 class VerificationError(DiagnosticException):
@@ -56,7 +56,8 @@ def verify(module: ModuleOp, name: str, after: str | None = None) -> None:
         return
     stage = f" (after pass {after})" if after else ""
     lines = [
-        f"{place(op, name)}: error: '{op.name}' {one_line(message)}{stage}" for op, message in found[:MAX_ERRORS]
+        f"{place(op, name)}: error: '{op.name}' {one_line(message)}{stage}"
+        for op, message in found[:MAX_ERRORS]
     ]
     if len(found) > MAX_ERRORS:
         lines.append(f"{name}: error: too many errors, only the first {MAX_ERRORS} are shown")

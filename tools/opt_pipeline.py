@@ -254,7 +254,11 @@ def _read(values: tuple[Value, ...], type: Any) -> Any:
         raise ValueError
     for member in sorted(members, key=_specificity):
         try:
-            return _read_tuple(values, member) if typing.get_origin(member) is tuple else _read_one(values, member)
+            return (
+                _read_tuple(values, member)
+                if typing.get_origin(member) is tuple
+                else _read_one(values, member)
+            )
         except ValueError:
             continue
     raise ValueError

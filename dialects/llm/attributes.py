@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -123,6 +125,10 @@ class QuantizationAttr(ParametrizedAttribute):
             raise VerifyException(
                 f"unknown granularity '{self.granularity.data}', expected one of {', '.join(GRANULARITIES)}"
             )
+        if re.fullmatch(r"[A-Za-z_]\w*", self.method.data) is None:
+            raise VerifyException(
+                f"method '{self.method.data}' is not a word, expected a name such as absmax"
+            )
         grouped = isinstance(self.group_size, IntAttr)
         if grouped != (self.granularity.data == PER_GROUP):
             raise VerifyException("group_size is given exactly when granularity is per_group")
@@ -212,7 +218,9 @@ class SchemeAttr(ParametrizedAttribute):
             if self.weight.is_dynamic:
                 raise VerifyException("a weight's parameters are never dynamic")
             if self.weight.granularity.data == PER_TOKEN:
-                raise VerifyException("per_token is for inputs; a weight's rows are its channels: use per_channel")
+                raise VerifyException(
+                    "per_token is for inputs; a weight's rows are its channels: use per_channel"
+                )
         if isinstance(self.input, QuantizationAttr) and self.input.granularity.data == PER_CHANNEL:
             raise VerifyException("an input's rows are tokens: use per_token instead of per_channel")
 
@@ -226,6 +234,8 @@ class SchemeAttr(ParametrizedAttribute):
             key = parser.parse_identifier(" weight or input")
             if key not in ("weight", "input"):
                 parser.raise_error(f"unknown parameter '{key}', expected weight or input", start, parser.pos)
+            if key in given:
+                parser.raise_error(f"parameter '{key}' is given twice", start, parser.pos)
             parser.parse_punctuation("=")
             given[key] = parser.parse_attribute()
 
@@ -234,7 +244,9 @@ class SchemeAttr(ParametrizedAttribute):
 
     def print_parameters(self, printer: Printer) -> None:
         """Print `<weight=..., input=...>`."""
-        parts = [(k, v) for k, v in (("weight", self.weight), ("input", self.input)) if not isinstance(v, NoneAttr)]
+        parts = [
+            (k, v) for k, v in (("weight", self.weight), ("input", self.input)) if not isinstance(v, NoneAttr)
+        ]
 
         def entry(part: tuple[str, Attribute]) -> None:
             printer.print_string(f"{part[0]}=")
@@ -285,8 +297,15 @@ class RopeScalingAttr(ParametrizedAttribute):
         """The parameters each kind needs."""
         if self.kind.data not in ("linear", "llama3"):
             raise VerifyException(f"unknown rope scaling '{self.kind.data}', expected linear or llama3")
-        if self.factor.value.data <= 0:
-            raise VerifyException(f"rope scaling factor must be positive, got {self.factor.value.data}")
+        for key, value in (
+            ("factor", self.factor),
+            ("low_freq_factor", self.low_freq_factor),
+            ("high_freq_factor", self.high_freq_factor),
+        ):
+            if not isinstance(value, NoneAttr) and not 0 < value.value.data < math.inf:
+                raise VerifyException(
+                    f"rope scaling {key} must be finite and positive, got {value.value.data}"
+                )
         extra = (self.low_freq_factor, self.high_freq_factor, self.original_context)
         given = [not isinstance(e, NoneAttr) for e in extra]
         if self.kind.data == "linear" and any(given):
@@ -331,6 +350,12 @@ class RopeScalingAttr(ParametrizedAttribute):
             for key in ("factor", "low_freq_factor", "high_freq_factor"):
                 value = getattr(self, key)
                 if not isinstance(value, NoneAttr):
-                    printer.print_string(f", {key}={value.value.data!r}")
+                    printer.print_string(f", {key}={_float_text(value.value.data)}")
             if isinstance(self.original_context, IntAttr):
                 printer.print_string(f", original_context={self.original_context.data}")
+
+
+def _float_text(value: float) -> str:
+    """The shortest digits that read back as `value`, with the decimal point MLIR's lexer wants."""
+    digits, exponent, power = repr(value).partition("e")
+    return f"{digits if '.' in digits else digits + '.0'}{exponent}{power}"

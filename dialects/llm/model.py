@@ -31,6 +31,7 @@ from xdsl.irdl import (
 )
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
 from llmir.dialects.call_format import SEGMENTS, CallFormat
 from llmir.dialects.llm.attributes import RopeScalingAttr
@@ -43,9 +44,7 @@ from llmir.dialects.llm.quantization import (
 )
 from llmir.dialects.llm.types import QuantizedTensorType, shape_text
 
-INTEGER_TENSOR = MessageConstraint(
-    TensorType.constr(BaseAttr(IntegerType)), "expected a tensor of integers"
-)
+INTEGER_TENSOR = MessageConstraint(TensorType.constr(BaseAttr(IntegerType)), "expected a tensor of integers")
 
 
 @irdl_op_definition
@@ -212,7 +211,7 @@ class RopeOp(CallFormat):
 
 @irdl_op_definition
 class UpdateCacheOp(CallFormat):
-    """The cache [capacity, heads, D] with `update` [T, heads, D] written at rows `position`, position + 1, ...
+    """The cache [capacity, heads, D] with `update` [T, heads, D] written from row `position` on.
 
     The result takes over the storage of `cache`, which must not be used by another operation.
     """
@@ -239,16 +238,17 @@ class UpdateCacheOp(CallFormat):
                 "expected [capacity, heads, D] and [T, heads, D]"
             )
         if sum(1 for _ in self.cache.uses) > 1:
-            raise VerifyException("the cache is used by another operation too, but its storage is overwritten here")
+            raise VerifyException("the cache has another use, but its storage is overwritten here")
 
 
 @irdl_op_definition
 class AttentionOp(CallFormat):
-    """Causal attention, with grouped queries: query [T, heads, D], key and value [S, kv_heads, D] -> [T, heads, D].
+    """Causal attention with grouped queries; the result is [T, heads, D].
 
-    Query row i stands at `position` + i (0 if absent) and sees keys 0 .. position + i, with `window` = W only
-    the last W of them. Scores are multiplied by `scale` before the softmax. Query head h reads key head
-    h / (heads / kv_heads). Keys beyond position + T, such as unused cache rows, are never read.
+    query is [T, heads, D], key and value are [S, kv_heads, D]. Query row i stands at `position` + i (0 if
+    absent) and sees keys 0 .. position + i, with `window` = W only the last W of them. Scores are multiplied
+    by `scale` before the softmax. Query head h reads key head h / (heads / kv_heads). Keys beyond
+    position + T, such as unused cache rows, are never read.
     """
 
     name = "llm.attention"
@@ -289,10 +289,13 @@ class AttentionOp(CallFormat):
         q, k = shape_of(self.query), shape_of(self.key)
         if len(q) != 3 or len(k) != 3 or not same_size(q[2], k[2]):
             raise VerifyException(
-                f"query is {shape_text(q)} and key is {shape_text(k)}, expected [T, heads, D] and [S, kv_heads, D]"
+                f"query is {shape_text(q)} and key is {shape_text(k)}, "
+                "expected [T, heads, D] and [S, kv_heads, D]"
             )
         if DYNAMIC_INDEX in (q[1], k[1]) or k[1] < 1 or q[1] % k[1]:
-            raise VerifyException(f"{q[1]} query heads cannot be shared evenly among {k[1]} key heads")
+            raise VerifyException(
+                f"{shape_text(q[1:2])} query heads cannot share {shape_text(k[1:2])} key heads evenly"
+            )
         if self.window is not None and self.window.value.data < 1:
             raise VerifyException(f"window must be at least 1, got {self.window.value.data}")
 
@@ -319,6 +322,6 @@ class SiluOp(CallFormat):
 
 def result_like(value: SSAValue, last: int) -> TensorType[Attribute]:
     """The type of `value` with another size of the last dimension."""
-    assert isinstance(value.type, TensorType)
-    return TensorType(value.type.element_type, [*value.type.get_shape()[:-1], last])
-
+    type = value.type
+    assert isa(type, TensorType)
+    return TensorType(type.element_type, [*type.get_shape()[:-1], last])

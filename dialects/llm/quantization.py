@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
+    AnyFloat,
     AnyFloatConstr,
     BoolAttr,
     DenseIntOrFPElementsAttr,
@@ -76,7 +77,8 @@ def check_same_shape(a: SSAValue, b: SSAValue, a_name: str, b_name: str) -> None
     """VerifyException unless two values may have the same shape."""
     if not same_shape(shape_of(a), shape_of(b)):
         raise VerifyException(
-            f"{a_name} is {shape_text(shape_of(a))} but {b_name} is {shape_text(shape_of(b))}; shapes must agree"
+            f"{a_name} is {shape_text(shape_of(a))} but {b_name} is {shape_text(shape_of(b))}; "
+            "shapes must agree"
         )
 
 
@@ -87,16 +89,15 @@ def dense_values(attr: DenseIntOrFPElementsAttr) -> NDArray[Any]:
 
 def integer_code(type: Attribute, bits: int | None) -> Integer:
     """The code format of a plain tensor's elements, narrowed to `bits`."""
-    if not isinstance(type, TensorType) or not isinstance(type.element_type, IntegerType):
+    stored = cast("TensorType[Attribute]", type).element_type if isinstance(type, TensorType) else type
+    if not isinstance(stored, IntegerType):
         raise VerifyException(f"codes in a plain tensor are integers, got {type}")
-    code = element_of(type.element_type)
+    code = element_of(cast("IntegerType", stored))
     assert isinstance(code, Integer)
     if bits is None:
         return code
     if not 2 <= bits <= code.bits:
-        raise VerifyException(
-            f"bits is {bits}, expected 2 to {code.bits} for codes stored as {type.element_type}"
-        )
+        raise VerifyException(f"bits is {bits}, expected 2 to {code.bits} for codes stored as {code.name}")
     return Integer(bits, code.signed)
 
 
@@ -108,6 +109,8 @@ def check_parameters(
     code: Integer | None,
 ) -> None:
     """Counts, signs and ranges of constant scales and zero points."""
+    if not isinstance(scale.get_element_type(), AnyFloat):
+        raise VerifyException(f"scale must be floats, got {scale.get_element_type()}")
     values = dense_values(scale).astype(np.float64)
     if len(values) not in expected:
         raise VerifyException(f"scale has {len(values)} values, expected {where}")
@@ -117,7 +120,9 @@ def check_parameters(
         return
     points = dense_values(zero_point)
     if len(points) != len(values):
-        raise VerifyException(f"zero_point has {len(points)} values, scale has {len(values)}; expected as many")
+        raise VerifyException(
+            f"zero_point has {len(points)} values, scale has {len(values)}; expected as many"
+        )
     integers = isinstance(zero_point.get_element_type(), IntegerType)
     if code is not None and integers and not ((points >= code.minimum) & (points <= code.maximum)).all():
         raise VerifyException(
@@ -137,7 +142,7 @@ def constant_scale_counts(type: QuantizedTensorType) -> tuple[tuple[int, ...], s
     shape = type.parameter_shape()
     if any(d < 0 for d in shape):
         raise VerifyException(
-            f"constant scales need a static number of them, {type} has one for each index of a dynamic dimension"
+            f"constant scales need a static shape of scales, {type} has {shape_text(shape)}"
         )
     return (math.prod(shape),), f"{math.prod(shape)} for {type}"
 
@@ -185,7 +190,9 @@ class QuantizeOp(CallFormat):
             return
         if isinstance(type, MixedQuantizedTensorType):
             if self.scale is not None or self.zero_point is not None or self.bits is not None:
-                raise VerifyException("a mixed result carries its parameters; remove scale, zero_point and bits")
+                raise VerifyException(
+                    "a mixed result carries its parameters; remove scale, zero_point and bits"
+                )
             return
         if self.scale is None or self.bits is None:
             raise VerifyException("a plain tensor result needs scale and bits")
@@ -204,12 +211,21 @@ class QuantizeOp(CallFormat):
             raise VerifyException("constant parameters with a minimum are not supported; use zp")
         if self.scale is None:
             if self.zero_point is not None:
-                raise VerifyException("zero_point without scale; give both, or neither for dynamic parameters")
+                raise VerifyException(
+                    "zero_point without scale; give both, or neither for dynamic parameters"
+                )
             return
         if (self.zero_point is None) != isinstance(type.zp, NoneAttr):
             raise VerifyException("zero_point is given exactly when the result type has zp")
         counts, where = constant_scale_counts(type)
-        check_parameters(self.scale, self.zero_point, counts, where, None)
+        code: Integer | None = None
+        if self.zero_point is not None and isinstance(type.zp, IntegerType):
+            if not isinstance(self.zero_point.get_element_type(), IntegerType):
+                raise VerifyException(
+                    f"zero_point is {self.zero_point.get_element_type()} but the result type has zp={type.zp}"
+                )
+            code = integer_code(type.zp, None)
+        check_parameters(self.scale, self.zero_point, counts, where, code)
 
 
 @irdl_op_definition
@@ -238,7 +254,9 @@ class DequantizeOp(CallFormat):
         type = self.input.type
         if isinstance(type, QuantizedTensorType | MixedQuantizedTensorType):
             if self.scale is not None or self.zero_point is not None:
-                raise VerifyException("a quantized tensor carries its parameters; remove scale and zero_point")
+                raise VerifyException(
+                    "a quantized tensor carries its parameters; remove scale and zero_point"
+                )
             return
         if self.scale is None:
             raise VerifyException("codes in a plain tensor need a scale")
@@ -295,7 +313,9 @@ class QuantizedMatmulOp(CallFormat):
         if self.scales is not None or self.zero_points is not None:
             raise VerifyException("a quantized weight carries its parameters; remove scales and zero_points")
         if self.bits is not None or self.group_size is not None:
-            raise VerifyException("a quantized weight's type states bits and group_size; remove the attributes")
+            raise VerifyException(
+                "a quantized weight's type states bits and group_size; remove the attributes"
+            )
 
     def _verify_plain(self) -> None:
         if isinstance(self.input.type, QuantizedTensorType):
@@ -358,4 +378,3 @@ class ObserveOp(CallFormat):
 
     def __init__(self, input: SSAValue, site: str):
         super().__init__(operands=[input], properties={"site": StringAttr(site)})
-

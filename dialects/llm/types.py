@@ -48,8 +48,9 @@ def element_of(type: Attribute) -> Element:
     """The element format of an IR type; VerifyException when codes cannot be of that type."""
     name = str(type)
     if isinstance(type, IntegerType):
-        unsigned = type.signedness.data is Signedness.UNSIGNED
-        name = f"{'ui' if unsigned else 'i'}{type.width.data}"
+        integer = cast("IntegerType", type)
+        unsigned = integer.signedness.data is Signedness.UNSIGNED
+        name = f"{'ui' if unsigned else 'i'}{integer.width.data}"
     try:
         return element(name)
     except ValueError as e:
@@ -166,8 +167,16 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
         return isinstance(self.zp, NoneAttr) and isinstance(self.min, NoneAttr)
 
     def parameter_shape(self) -> tuple[int, ...]:
-        """Shape of the scales (and zero points or minima)."""
-        return self.granularity.parameter_shape(self.get_shape())
+        """Shape of the scales (and zero points or minima), with DYNAMIC_INDEX where it follows from a `?`."""
+        shape, granularity = self.get_shape(), self.granularity
+        parameters = granularity.parameter_shape(shape)
+        if granularity.group_size is None:
+            return parameters
+        axis = granularity.group_axis(len(shape))
+        return tuple(
+            DYNAMIC_INDEX if d == axis and shape[d] == DYNAMIC_INDEX else size
+            for d, size in enumerate(parameters)
+        )
 
     def format(self) -> QuantizedFormat:
         """The same facts for the numerics, shape left out."""
@@ -176,9 +185,7 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
             integer = isinstance(self.zp, IntegerType)
             zero_point = element_of(self.zp) if integer else float_dtype(self.zp)
         minimum = None if isinstance(self.min, NoneAttr) else float_dtype(self.min)
-        return QuantizedFormat(
-            self.element, float_dtype(self.scale), zero_point, minimum, self.granularity
-        )
+        return QuantizedFormat(self.element, float_dtype(self.scale), zero_point, minimum, self.granularity)
 
     def verify(self) -> None:
         """Check the facts against each other; messages say the fact and the rule."""
@@ -186,11 +193,15 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
         float_dtype(self.scale)
         symmetric = bool(self.symmetric.value.data)
         if symmetric and not isinstance(self.zp, NoneAttr):
-            raise VerifyException("a symmetric quantized tensor has no zero point; remove zp or symmetric=true")
+            raise VerifyException(
+                "a symmetric quantized tensor has no zero point; remove zp or symmetric=true"
+            )
         if symmetric and not isinstance(self.min, NoneAttr):
             raise VerifyException("a symmetric quantized tensor has no minimum; remove min or symmetric=true")
         if not isinstance(self.zp, NoneAttr) and not isinstance(self.min, NoneAttr):
-            raise VerifyException("zp and min exclude each other: real is (code - zp) * scale or code * scale + min")
+            raise VerifyException(
+                "zp and min exclude each other: real is (code - zp) * scale or code * scale + min"
+            )
         if isinstance(code, Minifloat) and not self.is_symmetric:
             raise VerifyException(f"{code.name} codes are floats and have no zero point; remove zp and min")
         if isinstance(self.zp, IntegerType):
@@ -205,7 +216,8 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
     def _verify_zero_point(zero_point: Element, code: Element) -> None:
         if zero_point.minimum > code.minimum or zero_point.maximum < code.maximum:
             raise VerifyException(
-                f"zero point type {zero_point.name} cannot hold every {code.name} code; use {code.name} or a wider type"
+                f"zero point type {zero_point.name} cannot hold every {code.name} code; "
+                f"use {code.name} or a wider type"
             )
 
     def _verify_granularity(self) -> None:
@@ -235,7 +247,8 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
             )
         if pad is not None and pad != needed:
             raise VerifyException(
-                f"pad is {pad}, but groups of {group} over dimension {dimension} of size {size} need pad={needed}"
+                f"pad is {pad}, but groups of {group} over dimension {dimension} of size {size} "
+                f"need pad={needed}"
             )
 
     @classmethod
@@ -360,7 +373,9 @@ class MixedQuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType,
         """Rows need a dimension."""
         float_dtype(self.scale)
         if not self.shape.data:
-            raise VerifyException("a mixed quantized tensor chooses a format for each row, it cannot be a scalar")
+            raise VerifyException(
+                "a mixed quantized tensor chooses a format for each row, it cannot be a scalar"
+            )
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -402,4 +417,3 @@ def _optional_int(value: int | None) -> IntAttr | NoneAttr:
 
 def _int_or_none(value: IntAttr | NoneAttr) -> int | None:
     return None if isinstance(value, NoneAttr) else value.data
-

@@ -108,6 +108,9 @@ def symbol_errors(module: ModuleOp) -> list[tuple[Operation, str]]:
             errors.append((load, f"@{load.symbol} does not name an llm.weight of this module"))
         elif weight.type != load.result.type:
             errors.append(
-                (load, f"result is {load.result.type} but weight @{load.symbol} is {weight.type}; types must agree")
+                (
+                    load,
+                    f"result is {load.result.type} but weight @{load.symbol} is {weight.type}",
+                )
             )
     return errors

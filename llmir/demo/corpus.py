@@ -17,7 +17,7 @@ from llmir.demo.grammar import sample_corpus
 VOCAB_SIZE = 768
 END_OF_TEXT = "<|endoftext|>"
 TOKENIZER_SEED, EVALUATION_SEED, FIRST_SHARD_SEED = 1, 2, 1000
-EVALUATION_DOCUMENTS = 400
+EVALUATION_DOCUMENTS = 480
 SHARD_DOCUMENTS = 20_000
 
 
@@ -56,7 +56,7 @@ def _encode_shard(tokenizer_path: Path, seed: int) -> NDArray[np.uint16]:
 
 
 def training_tokens(tokenizer_path: Path, shards: int) -> NDArray[np.uint16]:
-    """The training stream, shape (tokens,): `shards` times SHARD_DOCUMENTS documents, about 52 tokens each.
+    """The training stream, shape (tokens,): `shards` times SHARD_DOCUMENTS documents, about 43 tokens each.
 
     The shards are sampled on all cores; each has its own seed, so the stream does not depend on how many.
     """

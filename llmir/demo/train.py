@@ -46,6 +46,7 @@ BATCH = 64
 WARMUP_STEPS = 500
 PEAK_LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.1
+EMBEDDING_STD = 0.1
 
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
@@ -68,7 +69,6 @@ CONFIG = {
     "tie_word_embeddings": True,
     "bos_token_id": 0,
     "eos_token_id": 0,
-    "initializer_range": 0.02,
     "use_cache": True,
     "torch_dtype": "float16",
 }
@@ -189,9 +189,19 @@ class Llama(nn.Module):
         self.embed_tokens = nn.Embedding(shape.vocab, shape.hidden)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = RMSNorm(shape.hidden, shape.eps)
-        for parameter in self.parameters():
-            if parameter.ndim == 2:
-                nn.init.normal_(parameter, std=CONFIG["initializer_range"])
+        self.initialize()
+
+    def initialize(self) -> None:
+        """Draw the matrices: unit gain, and the branches' outputs small beside the embeddings they join."""
+        for name, parameter in self.named_parameters():
+            if name == "embed_tokens.weight":
+                nn.init.normal_(parameter, std=EMBEDDING_STD)
+            elif name.endswith(("o_proj.weight", "down_proj.weight")):
+                nn.init.normal_(parameter, std=EMBEDDING_STD / math.sqrt(parameter.shape[1]))
+            elif parameter.ndim == 2:
+                nn.init.normal_(parameter, std=1 / math.sqrt(parameter.shape[1]))
+            else:
+                nn.init.ones_(parameter)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits, shape (batch, positions, vocab), of ids, shape (batch, positions)."""
@@ -240,13 +250,16 @@ def fit(model: Llama, tokens: NDArray[np.uint16], steps: int, device: torch.devi
     stream = torch.from_numpy(tokens.view(np.int16)).to(device)  # ids stay below 2**15
     offsets = torch.arange(TRAINING_CONTEXT, device=device)
     generator = torch.Generator().manual_seed(SEED)
+    on_gpu = device.type == "cuda"
+    losses_of = torch.compile(negative_log_likelihood) if on_gpu else negative_log_likelihood
     optimizer = optimizer_of(model)
     started = time.perf_counter()
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps)
         starts = torch.randint(len(stream) - TRAINING_CONTEXT, (BATCH, 1), generator=generator)
-        loss = negative_log_likelihood(model, stream[starts.to(device) + offsets].long()).mean()
+        with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
+            loss = losses_of(model, stream[starts.to(device) + offsets].long()).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

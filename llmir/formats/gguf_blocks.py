@@ -44,18 +44,20 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class BlockLayout:
+    """What a block type holds: code width in bits, sign, and whether blocks have a minimum."""
+
     bits: int
     signed: bool
     has_minimum: bool
 
 
 _LAYOUTS = {
-    GGMLQuantizationType.Q4_0: _Layout(bits=4, signed=True, has_minimum=False),
-    GGMLQuantizationType.Q4_1: _Layout(bits=4, signed=False, has_minimum=True),
-    GGMLQuantizationType.Q5_0: _Layout(bits=5, signed=True, has_minimum=False),
-    GGMLQuantizationType.Q5_1: _Layout(bits=5, signed=False, has_minimum=True),
-    GGMLQuantizationType.Q8_0: _Layout(bits=8, signed=True, has_minimum=False),
+    GGMLQuantizationType.Q4_0: BlockLayout(bits=4, signed=True, has_minimum=False),
+    GGMLQuantizationType.Q4_1: BlockLayout(bits=4, signed=False, has_minimum=True),
+    GGMLQuantizationType.Q5_0: BlockLayout(bits=5, signed=True, has_minimum=False),
+    GGMLQuantizationType.Q5_1: BlockLayout(bits=5, signed=False, has_minimum=True),
+    GGMLQuantizationType.Q8_0: BlockLayout(bits=8, signed=True, has_minimum=False),
 }
 
 _PLAIN = {
@@ -84,7 +86,7 @@ def decode(type: GGMLQuantizationType, raw: NDArray[np.uint8]) -> Decoded:
     `raw` is uint8, shape [..., bytes per row]; the codes come back as [..., K]. Raises InputError if
     the type has no integer codes with one scale per group or the rows are not whole blocks.
     """
-    layout = _layout(type)
+    layout = layout_of(type)
     blocks = _blocks(type, raw)
     scale, rest = _split_half(blocks)
     minimum = None
@@ -100,7 +102,7 @@ def encode(type: GGMLQuantizationType, decoded: Decoded) -> NDArray[np.uint8]:
     Returns uint8, shape [..., bytes per row]. Raises InputError if the type is not in DECODABLE or the
     codes, scales or minimums do not fit it.
     """
-    layout = _layout(type)
+    layout = layout_of(type)
     _check_encodable(type, layout, decoded)
     codes = decoded.codes.reshape(*decoded.scale.shape, _GROUP)
     parts = [_half_bytes(decoded.scale)]
@@ -127,7 +129,8 @@ def dequantize(type: GGMLQuantizationType, raw: NDArray[np.uint8]) -> NDArray[np
         return quants.dequantize(rows, type) if plain is None else rows.view(plain).astype(np.float32)
 
 
-def _layout(type: GGMLQuantizationType) -> _Layout:
+def layout_of(type: GGMLQuantizationType) -> BlockLayout:
+    """Return what a block type holds; InputError when its codes are not plain integers."""
     layout = _LAYOUTS.get(type)
     if layout is None:
         raise InputError(
@@ -161,7 +164,7 @@ def _half_bytes(half: NDArray[np.float16]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(half, dtype="<f2")[..., np.newaxis].view(np.uint8)
 
 
-def _unpack(layout: _Layout, packed: NDArray[np.uint8]) -> NDArray[np.int8] | NDArray[np.uint8]:
+def _unpack(layout: BlockLayout, packed: NDArray[np.uint8]) -> NDArray[np.int8] | NDArray[np.uint8]:
     if layout.bits == 8:
         return packed.view(np.int8)
     nibbles = packed[..., -_GROUP // 2 :]
@@ -173,7 +176,7 @@ def _unpack(layout: _Layout, packed: NDArray[np.uint8]) -> NDArray[np.int8] | ND
     return codes.view(np.int8) - np.int8(1 << (layout.bits - 1))
 
 
-def _pack(layout: _Layout, codes: NDArray[np.int8] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _pack(layout: BlockLayout, codes: NDArray[np.int8] | NDArray[np.uint8]) -> NDArray[np.uint8]:
     if layout.bits == 8:
         return codes.view(np.uint8)
     offset = 1 << (layout.bits - 1) if layout.signed else 0
@@ -186,7 +189,7 @@ def _pack(layout: _Layout, codes: NDArray[np.int8] | NDArray[np.uint8]) -> NDArr
     return np.concatenate([fifth_bits, nibbles], axis=-1)
 
 
-def _check_encodable(type: GGMLQuantizationType, layout: _Layout, decoded: Decoded) -> None:
+def _check_encodable(type: GGMLQuantizationType, layout: BlockLayout, decoded: Decoded) -> None:
     shape = decoded.codes.shape
     if not shape or shape[-1] % _GROUP:
         raise InputError(f"GGUF type {type.name} needs rows in whole groups of {_GROUP}, not {list(shape)}")
@@ -204,7 +207,7 @@ def _check_encodable(type: GGMLQuantizationType, layout: _Layout, decoded: Decod
 
 def _check_minimum(
     type: GGMLQuantizationType,
-    layout: _Layout,
+    layout: BlockLayout,
     minimum: NDArray[np.float16] | None,
     expected: tuple[int, ...],
 ) -> None:
@@ -219,7 +222,7 @@ def _check_minimum(
 
 
 def _check_codes(
-    type: GGMLQuantizationType, layout: _Layout, codes: NDArray[np.int8] | NDArray[np.uint8]
+    type: GGMLQuantizationType, layout: BlockLayout, codes: NDArray[np.int8] | NDArray[np.uint8]
 ) -> None:
     lowest = -(1 << (layout.bits - 1)) if layout.signed else 0
     highest = lowest + (1 << layout.bits) - 1

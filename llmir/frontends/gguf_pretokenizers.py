@@ -32,7 +32,7 @@ _WORD = r"[^\r\n\p{L}\p{N}]?\p{L}+"
 _SYMBOLS = r" ?[^\s\p{L}\p{N}]+[\r\n]*"
 _SPACE = r"\s*[\r\n]+|\s+(?!\S)|\s+"
 _CJK = r"[\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]+"
-_CJK_DEEPSEEK = r"[\x{0800}-\x{9FA5}\x{AC00}-\x{D7FF}]+"
+_CJK_DEEPSEEK = r"[\x{0800}-\x{9FA5}\x{AC00}-\x{D7FF}&&[^\s]]+"
 
 _GPT2 = r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
@@ -105,7 +105,8 @@ _FAMILIES: tuple[tuple[str, PreTokenizer], ...] = (
     ("dbrx smaug-bpe glm4 chatglm-bpe", PreTokenizer((_LLAMA3,))),
     ("minicpm5", PreTokenizer((r"\p{N}{1,3}", _cl100k(r"\p{N}+")), ignore_merges=True)),
     (
-        "qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2",
+        "qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2 bailingmoe "
+        "bailingmoe2 llada-moe",
         PreTokenizer((_QWEN2,)),
     ),
     (
@@ -120,10 +121,6 @@ _FAMILIES: tuple[tuple[str, PreTokenizer], ...] = (
     (
         "seed-coder",
         PreTokenizer((rf"{_CONTRACTION}|{_WORD}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{_SPACE}",)),
-    ),
-    (
-        "bailingmoe bailingmoe2 llada-moe",
-        PreTokenizer((rf"{_CONTRACTION}|{_WORD}|\p{{N}}|{_SYMBOLS}|\s*[\r\n]|\s+(?!\S)|\s+",)),
     ),
     (
         "deepseek-llm",

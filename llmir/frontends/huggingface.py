@@ -48,9 +48,16 @@ def open_huggingface(path: Path) -> Program:
     names = (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
     files = {n: read_bytes(path / n, "part of the model") for n in names if (path / n).is_file()}
     store = WeightStore({n: tensors[n] for n in types}, str(path))
-    ignored = tuple(sorted(set(tensors) - set(types)))
+    notes = ignored_tensors(set(tensors) - set(types))
     history = [{"source": path.name, "format": "huggingface"}]
-    return Program(build_module(config, types), store, str(path), files, history, ignored)
+    return Program(build_module(config, types), store, str(path), files, history, notes)
+
+
+def ignored_tensors(names: set[str]) -> list[str]:
+    """A note on tensors of the file that are not part of the architecture."""
+    if not names:
+        return []
+    return [f"ignored {len(names)} tensors that are not part of the architecture: {', '.join(sorted(names))}"]
 
 
 def read_config(config: dict[str, Any], source: str) -> LlamaConfig:

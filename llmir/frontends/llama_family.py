@@ -1,8 +1,9 @@
 """The Llama family (Llama, Mistral, Qwen2, Qwen3) as a module of the `llm` dialect.
 
-Functions: one for each decoder block, named like the checkpoint's module (`@model.layers.0`); `@backbone`,
-ids to hidden states through all blocks; `@head`, hidden states to logits; `@forward`, both. Blocks take and
-return their key and value cache; `position` is the number of tokens already in it.
+Functions: `@embed`, ids to the first hidden states; one for each decoder block, named like the checkpoint's
+module (`@model.layers.0`); `@head`, hidden states to logits; `@backbone`, embed and all blocks; `@forward`,
+backbone and head. Blocks take and return their key and value cache; `position` is the number of tokens
+already in it.
 """
 
 from __future__ import annotations
@@ -120,8 +121,20 @@ class _ModuleBuilder:
     def build(self) -> ModuleOp:
         weights = [WeightOp(name, self.types[name]) for name, _ in self.config.weight_shapes()]
         blocks = [self.block(layer) for layer in range(self.config.layers)]
-        functions: list[Operation] = [*blocks, self.backbone(blocks), self.head(), self.forward()]
+        functions: list[Operation] = [
+            self.embed(),
+            *blocks,
+            self.head(),
+            self.backbone(blocks),
+            self.forward(),
+        ]
         return ModuleOp([*weights, *functions])
+
+    def embed(self) -> func.FuncOp:
+        body = _Body(self.types, [("ids", self.ids)])
+        table = body.weight(f"{EMBEDDING}.weight")
+        x = body.add(EmbeddingOp(body.arguments[0], table, self.hidden), "embedded")
+        return body.function("embed", "embed", [x])
 
     def block(self, layer: int) -> func.FuncOp:
         name = f"model.layers.{layer}"
@@ -170,8 +183,7 @@ class _ModuleBuilder:
     def backbone(self, blocks: Sequence[func.FuncOp]) -> func.FuncOp:
         body = _Body(self.types, self.entry_inputs())
         ids, position, *caches = body.arguments
-        table = body.weight(f"{EMBEDDING}.weight")
-        x = body.add(EmbeddingOp(ids, table, self.hidden), "embedded")
+        x = body.add(func.CallOp("embed", [ids], [self.hidden]), "x")
         updated: list[SSAValue] = []
         for layer, block in enumerate(blocks):
             arguments = [x, position, caches[2 * layer], caches[2 * layer + 1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from xdsl.context import Context
@@ -11,27 +12,43 @@ from llmir.errors import InputError
 from llmir.program.store import WeightStore
 
 
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+def ignore_progress(_what: str, _done: int, _total: int) -> None:
+    """Progress nobody watches."""
+
+
 @dataclass
 class LLMContext(Context):
-    """A context with a weight store."""
+    """A context with the weights and the tokenizer (the text of its tokenizer.json) of a program."""
 
     weights: WeightStore = field(default_factory=WeightStore)
+    tokenizer: bytes | None = None
+    progress: Progress = ignore_progress
 
     @staticmethod
-    def new(weights: WeightStore | None = None) -> LLMContext:
+    def new(
+        weights: WeightStore | None = None,
+        tokenizer: bytes | None = None,
+        progress: Progress = ignore_progress,
+    ) -> LLMContext:
         """A context that knows the dialects of a program."""
-        ctx = LLMContext(weights=weights if weights is not None else WeightStore())
+        store = weights if weights is not None else WeightStore()
+        ctx = LLMContext(weights=store, tokenizer=tokenizer, progress=progress)
         for dialect in LLMIR_DIALECTS:
             ctx.load_dialect(dialect)
         return ctx
 
     def clone(self) -> LLMContext:
         """A copy that shares the weights."""
-        return LLMContext(**vars(super().clone()), weights=self.weights)
+        base = vars(super().clone())
+        return LLMContext(**base, weights=self.weights, tokenizer=self.tokenizer, progress=self.progress)
 
 
-def weights_of(ctx: Context, pass_name: str) -> WeightStore:
-    """The weights a pass works on; InputError when it runs where there are none."""
+def program_context(ctx: Context, pass_name: str) -> LLMContext:
+    """The context of a pass that needs a program's weights; InputError when it runs where there are none."""
     if not isinstance(ctx, LLMContext):
         raise InputError(f"{pass_name}: needs the weights of a program; run it with llmir-opt or llmir")
-    return ctx.weights
+    return ctx

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 
 from llmir import __version__
 from llmir.dialects.llm.weights import symbol_errors, weights
-from llmir.dialects.llm.types import QuantizedTensorType, float_dtype
 from llmir.dialects.parser import parse_module
 from llmir.errors import InputError
-from llmir.program.context import LLMContext
+from llmir.program.context import LLMContext, Progress, ignore_progress
 from llmir.program.files import new_folder, read_bytes
-from llmir.program.quantized_weights import part_layouts
+from llmir.program.quantized_weights import weight_layouts
 from llmir.program.safetensors_file import open_safetensors, total_bytes, write_safetensors
 from llmir.program.store import WeightStore
 from llmir.program.tensors import Tensor
@@ -27,20 +25,13 @@ from llmir.program.tensors import Tensor
 MODEL, WEIGHTS, MANIFEST = "model.mlir", "weights.safetensors", "llmir.json"
 TOKENIZER, TOKENIZER_CONFIG, CONFIG = "tokenizer.json", "tokenizer_config.json", "config.json"
 
-Progress = Callable[[int], None]
-"""Called with a number of bytes done."""
-
-
-def ignore_progress(_: int) -> None:
-    """Progress nobody watches."""
-
-
 @dataclass
 class Program:
     """A module plus its weights.
 
     `name` is what the user called it; `files` are tokenizer and configuration as they came, by file name;
-    `history` is what made it: a list of {"source" or "pipeline": ...} steps, oldest first.
+    `history` is what made it: {"source": ...} and {"pipeline": ...} steps, oldest first; `notes` are what the
+    reader of the source file left out or changed, to be reported.
     """
 
     module: ModuleOp
@@ -48,11 +39,11 @@ class Program:
     name: str
     files: dict[str, bytes] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
-    ignored: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
 
-    def context(self) -> LLMContext:
+    def context(self, progress: Progress = ignore_progress) -> LLMContext:
         """A context for passes over this program."""
-        return LLMContext.new(self.weights)
+        return LLMContext.new(self.weights, self.files.get(TOKENIZER), progress)
 
     def stored_tensors(self) -> dict[str, Tensor]:
         """Every tensor the module's weights are made of; InputError when one is missing or of another shape."""
@@ -77,14 +68,16 @@ class Program:
         tensors = self.stored_tensors()
         self.module.attributes["llm.weights"] = StringAttr(WEIGHTS)
         with new_folder(path, MANIFEST) as folder:
-            (folder / MODEL).write_text(f"{self.module}\n")
+            (folder / MODEL).write_text(str(self.module) + "\n")
             for name, content in self.files.items():
                 (folder / name).write_bytes(content)
             hashes: dict[str, Any] = {name: hashlib.sha256() for name in sorted(tensors)}
+            done, total = 0, total_bytes(tensors.values())
             with (folder / WEIGHTS).open("wb") as file:
                 for name, array in write_safetensors(file, tensors):
                     hashes[name].update(array.reshape(-1).view("u1").data)
-                    progress(array.nbytes)
+                    done += array.nbytes
+                    progress("saving", done, total)
             digests = {name: h.hexdigest() for name, h in hashes.items()}
             manifest = {
                 "llmir": __version__,
@@ -93,14 +86,6 @@ class Program:
                 "tensors": digests,
             }
             (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-
-
-def weight_layouts(key: str, type: Any) -> dict[str, tuple[Any, tuple[int, ...]]]:
-    """Name, dtype and shape of every tensor a weight of `type` is stored as."""
-    if isinstance(type, QuantizedTensorType):
-        parts = part_layouts(type.get_shape(), type.format())
-        return {key + suffix: layout for suffix, layout in parts.items()}
-    return {key: (float_dtype(type.element_type), tuple(type.get_shape()))}
 
 
 def fingerprint(digests: dict[str, str]) -> str:

@@ -18,7 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmir.dialects.llm.types import QuantizedTensorType
+from xdsl.dialects.builtin import TensorType
+from xdsl.ir import Attribute
+
+from llmir.dialects.llm.types import QuantizedTensorType, float_dtype
 from llmir.errors import InputError
 from llmir.formats.elements import Element, Integer, Minifloat
 from llmir.formats.packing import pack, packed_length, unpack
@@ -48,6 +51,15 @@ def _element_layout(element: Element, shape: tuple[int, ...]) -> tuple[np.dtype[
     if isinstance(element, Minifloat) and element.bits == 8:
         return element.dtype, shape
     return np.dtype(np.uint8), (*shape[:-1], packed_length(shape[-1], element.bits))
+
+
+def weight_layouts(key: str, type: Attribute) -> dict[str, tuple[Any, tuple[int, ...]]]:
+    """Name, dtype and shape of every tensor a weight of `type` is stored as."""
+    if isinstance(type, QuantizedTensorType):
+        parts = part_layouts(type.get_shape(), type.format())
+        return {key + suffix: layout for suffix, layout in parts.items()}
+    assert isinstance(type, TensorType)
+    return {key: (float_dtype(type.element_type), tuple(type.get_shape()))}
 
 
 def stored_bits(shape: tuple[int, ...], format: QuantizedFormat) -> int:

@@ -15,6 +15,14 @@ CHUNK_BYTES = 16 << 20
 """How much of a large tensor is in memory at once when it is streamed."""
 
 
+class Releasable(Protocol):
+    """Something whose memory can be given back."""
+
+    def release(self) -> None:
+        """Give it back."""
+        ...
+
+
 class Tensor(Protocol):
     """A tensor that may be larger than memory: read whole, or in rows of dimension 0."""
 
@@ -47,13 +55,16 @@ def nbytes(tensor: Tensor) -> int:
 
 
 def row_chunks(tensor: Tensor, itemsize: int | None = None) -> Iterator[tuple[int, int]]:
-    """Row ranges of about CHUNK_BYTES each, at `itemsize` bytes an element (the tensor's own if None)."""
+    """Row ranges of about CHUNK_BYTES each, at `itemsize` bytes an element (the tensor's own if None).
+
+    Each starts at a multiple of 8 rows, so that bits packed along the rows start on a byte.
+    """
     if not tensor.shape:
         yield 0, 1
         return
     rows = tensor.shape[0]
     row_bytes = max(1, int(np.prod(tensor.shape[1:], dtype=np.int64)) * (itemsize or tensor.dtype.itemsize))
-    step = max(1, CHUNK_BYTES // row_bytes)
+    step = max(8, CHUNK_BYTES // row_bytes // 8 * 8)
     for start in range(0, rows, step):
         yield start, min(rows, start + step)
 
@@ -126,7 +137,7 @@ class ComputedTensor:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     compute: Callable[[int, int], NDArray[Any]]
-    source: Tensor | None = None
+    source: Releasable | None = None
 
     def read(self) -> NDArray[Any]:
         """All rows."""

@@ -17,7 +17,7 @@ from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.weights import weights
 from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedArray
-from llmir.program.quantized_weights import CODES, read_quantized
+from llmir.program.quantized_weights import CODES, read_quantized, weight_layouts
 from llmir.program.store import WeightStore
 
 Float = NDArray[np.float32]
@@ -32,7 +32,7 @@ def ignore_observations(_value: Float, site: str) -> None:
 class Session:
     """A callable program. `module` is at kernel level; its weights come from `store`.
 
-    Prepared weights are kept for all runs unless `keep_weights` is False, which holds only those in use.
+    Prepared weights are kept for all runs, until `forget_weights`.
     """
 
     def __init__(
@@ -41,14 +41,12 @@ class Session:
         store: WeightStore,
         *,
         observe: Observer = ignore_observations,
-        keep_weights: bool = True,
     ):
         self.module, self.store = module, store
         self.source = emit_source(module)
         self._types = {name: (op.type, op.store_key) for name, op in weights(module).items()}
         self._prepared: dict[tuple[str, str], Any] = {}
-        self._keep = keep_weights
-        self._functions = {op.sym_name.data: op for op in module.body.ops if isinstance(op, func.FuncOp)}
+        self.functions = {op.sym_name.data: op for op in module.body.ops if isinstance(op, func.FuncOp)}
         self._namespace = _execute(self.source, {"load": self.load, "observe": lambda x, site: observe(x, site)})
 
     def load(self, name: str, layout: str) -> Any:
@@ -56,17 +54,23 @@ class Session:
         key = (name, layout)
         if key in self._prepared:
             return self._prepared[key]
-        prepared = self._prepare(name, layout)
-        if self._keep:
-            self._prepared[key] = prepared
-        return prepared
+        self._prepared[key] = self._prepare(name, layout)
+        return self._prepared[key]
+
+    def forget_weights(self) -> None:
+        """Give back the memory of prepared weights; they are prepared again when needed."""
+        for name, _ in self._prepared:
+            type, stored = self._types[name]
+            for key in weight_layouts(stored, type):
+                self.store[key].release()
+        self._prepared.clear()
 
     def _prepare(self, name: str, layout: str) -> Any:
         type, stored = self._types[name]
         if not isinstance(type, QuantizedTensorType):
             tensor = self.store[stored]
             dense = tensor.read().astype(np.float32, copy=False)
-            if self._keep and tensor.dtype != np.float32:
+            if tensor.dtype != np.float32:
                 tensor.release()
             return dense
         if layout == "rows":
@@ -79,20 +83,21 @@ class Session:
 
     def call(self, function: str, *arguments: Any) -> Any:
         """Call a function of the module with NumPy arrays and ints."""
-        if function not in self._functions:
+        if function not in self.functions:
             raise InputError(f"the program has no function @{function}")
         return self._namespace[function_name(function)](*arguments)
 
     def new_cache(self, capacity: int) -> list[Float]:
         """Empty key and value caches for `capacity` tokens, as `backbone` takes them."""
-        backbone = self._functions.get("backbone")
-        if backbone is None:
+        if "backbone" not in self.functions:
             raise InputError("the program has no function @backbone, it cannot be run on tokens")
-        caches: list[Float] = []
-        for type in backbone.function_type.inputs.data:
-            if isinstance(type, TensorType) and type.get_num_dims() == 3:
-                caches.append(np.empty((capacity, *type.get_shape()[1:]), np.float32))
-        return caches
+        return self.new_block_cache("backbone", capacity)
+
+    def new_block_cache(self, function: str, capacity: int) -> list[Float]:
+        """Empty caches for `capacity` tokens, as one function takes them."""
+        inputs = self.functions[function].function_type.inputs.data
+        caches = [t for t in inputs if isinstance(t, TensorType) and t.get_num_dims() == 3]
+        return [np.empty((capacity, *type.get_shape()[1:]), np.float32) for type in caches]
 
     def backbone(self, ids: Sequence[int] | NDArray[np.int64], position: int, caches: list[Float]) -> Float:
         """Hidden states [T, hidden] of ids [T] at `position`; the caches are written in place."""
@@ -111,7 +116,7 @@ class Session:
     @property
     def vocabulary(self) -> int:
         """How many tokens the program knows: the rows of its embedding table."""
-        for op in self._functions["head"].function_type.outputs.data:
+        for op in self.functions["head"].function_type.outputs.data:
             if isinstance(op, TensorType):
                 return op.get_shape()[-1]
         raise InputError("@head returns no logits")

@@ -1,0 +1,117 @@
+"""`quantize-activations`: quantize and dequantize the inputs of layers with an input scheme (QDQ form).
+
+linear(x, w) becomes linear(dequantize(quantize(x)), w). Static schemes take their scale (and zero point)
+from the layer's `llm.input_statistics`, written by `calibrate`: scale = absmax / 2^(b-1), or asymmetric
+(max - min) / (2^b - 1) over a range widened to contain 0. Dynamic schemes compute them at run time, for each
+tensor, token or group. Layers that quantize the same value in the same way share one quantize.
+
+The scheme's input part and the statistics are removed once they are used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.context import Context
+from xdsl.dialects.builtin import (
+    DenseIntOrFPElementsAttr,
+    IntegerType,
+    ModuleOp,
+    NoneAttr,
+    TensorType,
+)
+from xdsl.ir import Attribute, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import InsertPoint, Rewriter
+
+from llmir.dialects.llm.attributes import PER_TENSOR, QuantizationAttr
+from llmir.dialects.llm.model import LinearOp
+from llmir.dialects.llm.quantization import DequantizeOp, QuantizeOp, shape_of
+from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.errors import InputError
+from llmir.passes.assign_schemes import finish_part, scheme_of
+from llmir.passes.calibrate import STATISTICS, statistics_of
+from llmir.passes.locations import module_name
+from llmir.quantizers.absmax import scale_of_range
+from llmir.quantizers.minmax import parameters_of_range
+from llmir.quantizers.parameters import Parameters
+
+Pair = tuple[SSAValue, Attribute, DenseIntOrFPElementsAttr | None, DenseIntOrFPElementsAttr | None]
+
+
+@dataclass(frozen=True)
+class ActivationQuantizationPass(ModulePass):
+    """Quantize and dequantize the inputs of layers with an input scheme."""
+
+    name = "quantize-activations"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Insert the pairs; InputError names a layer whose statistics are missing or unfit."""
+        shared: dict[Pair, SSAValue] = {}
+        for layer in [o for o in op.walk() if isinstance(o, LinearOp)]:
+            scheme = scheme_of(layer)
+            if scheme is None or not isinstance(scheme.input, QuantizationAttr):
+                continue
+            layer.operands[0] = quantized_input(layer, scheme.input, shared)
+            finish_part(layer, "input")
+            layer.attributes.pop(STATISTICS, None)
+
+
+def quantized_input(layer: LinearOp, wanted: QuantizationAttr, shared: dict[Pair, SSAValue]) -> SSAValue:
+    """The layer's input after quantize and dequantize."""
+    x = layer.input
+    type = wanted.tensor_type(shape_of(x))
+    scale = zero_point = None
+    if not wanted.is_dynamic:
+        scale, zero_point = static_parameters(layer, wanted, type)
+    key = (x, type, scale, zero_point)
+    if key in shared:
+        return shared[key]
+    quantize = QuantizeOp(x, type, scale, zero_point)
+    quantize.output.name_hint = "quantized"
+    dequantize = DequantizeOp(quantize.output, x.type)
+    dequantize.output.name_hint = "dequantized"
+    for op in (quantize, dequantize):
+        op.location = layer.location
+    Rewriter.insert_op([quantize, dequantize], InsertPoint.before(layer))
+    shared[key] = dequantize.output
+    return dequantize.output
+
+
+def static_parameters(
+    layer: LinearOp, wanted: QuantizationAttr, type: QuantizedTensorType
+) -> tuple[DenseIntOrFPElementsAttr, DenseIntOrFPElementsAttr | None]:
+    """Constant scale and zero point from a layer's statistics."""
+    name = module_name(layer)
+    if wanted.granularity.data != PER_TENSOR:
+        raise InputError(f"layer '{name}': static input scales are per_tensor; use a dynamic scheme for {wanted.granularity.data}")
+    found = statistics_of(layer)
+    if found is None:
+        raise InputError(f"layer '{name}': its static input scheme needs statistics; run calibrate first, or use a dynamic scheme")
+    if found["granularity"] != "tensor":
+        raise InputError(f"layer '{name}': was calibrated per {found['granularity']}, static scales need granularity=tensor")
+    parameters = _parameters(name, wanted, type, found)
+    zero_point = None
+    if parameters.zero_point is not None:
+        assert not isinstance(type.zp, NoneAttr)
+        zero_point = _dense(parameters.zero_point, type.zp)
+    return _dense(parameters.scale, type.scale), zero_point
+
+
+def _parameters(
+    name: str, wanted: QuantizationAttr, type: QuantizedTensorType, found: dict[str, NDArray[np.float32]]
+) -> Parameters:
+    format = wanted.format(type.get_shape())
+    if format.symmetric:
+        return Parameters(scale_of_range(found["absmax"], format))
+    if "min" not in found:
+        raise InputError(f"layer '{name}': an asymmetric input needs its range; calibrate with statistic=minmax")
+    zero = np.float32(0)
+    return parameters_of_range(np.minimum(found["min"], zero), np.maximum(found["max"], zero), format)
+
+
+def _dense(values: NDArray[np.generic], type: Attribute) -> DenseIntOrFPElementsAttr:
+    numbers = [int(v) for v in values] if isinstance(type, IntegerType) else [float(v) for v in values]
+    return DenseIntOrFPElementsAttr.from_list(TensorType(type, [len(numbers)]), numbers)
