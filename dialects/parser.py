@@ -47,7 +47,7 @@ class LLMParser(Parser):
     class _TensorLiteralElement(Parser._TensorLiteralElement):  # pyright: ignore[reportPrivateUsage]
         def to_type(self, parser: Any, type: Any) -> Any:
             text = self.span.text
-            if isinstance(type, AnyFloat) and text[:2] in ("0x", "0X"):
+            if isinstance(type, AnyFloat) and text.startswith("0x"):
                 bits = int(text, 16)
                 if bits >> type.bitwidth:
                     parser.raise_error(f"{text} has more bits than {type}", self.span.start, self.span.end)
@@ -123,7 +123,7 @@ class LLMParser(Parser):
 
 def _holds_numbers(type: Any) -> bool:
     shaped = isinstance(type, TensorType | VectorType | MemRefType)
-    element: Any = getattr(cast(Any, type), "element_type", None)
+    element: Any = getattr(type, "element_type", None)
     return shaped and isinstance(element, IntegerType | IndexType | AnyFloat | ComplexType)
 
 

@@ -17,6 +17,7 @@ def _lazy(module: str, name: str) -> Callable[[], type[ModulePass]]:
 
 
 PASSES: dict[str, Callable[[], type[ModulePass]]] = {
+    "cast-weights": _lazy("cast_weights", "WeightCastPass"),
     "assign-schemes": _lazy("assign_schemes", "SchemeAssignmentPass"),
     "calibrate": _lazy("calibrate", "QuantizationCalibrationPass"),
     "quantize-weights": _lazy("quantize_weights", "WeightQuantizationPass"),

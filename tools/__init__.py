@@ -1,1 +1,1 @@
-"""The programs: argument parsing and printing only."""
+"""Argument parsing and printing, nothing else."""

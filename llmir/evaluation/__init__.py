@@ -1,0 +1,1 @@
+"""Measuring a callable: perplexity, divergence from a reference, generation."""

@@ -4,7 +4,9 @@ Each pre-tokenizer is a sequence of regular expressions; every expression cuts t
 before it into matches and gaps. The expressions are those of the models' own tokenizers in the form that
 llama.cpp runs them (source: llama.cpp, src/llama-vocab.cpp and src/unicode.cpp), written for Oniguruma.
 Two habits of llama.cpp are kept because its token ids are the reference here: contractions match ASCII
-letters only, and upper and lower case are told apart for ASCII letters only.
+letters only, and upper and lower case are told apart for ASCII letters only. What is a letter, a number
+or a symbol is Oniguruma's knowledge, which ends before Unicode 16; llama.cpp knows Unicode 16, so texts
+with characters added there (such as the Garay script) may be cut differently.
 """
 
 from __future__ import annotations
@@ -102,7 +104,8 @@ _FAMILIES: tuple[tuple[str, PreTokenizer], ...] = (
         "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
         PreTokenizer((_LLAMA3,), ignore_merges=True, add_bos=True),
     ),
-    ("dbrx smaug-bpe glm4 chatglm-bpe", PreTokenizer((_LLAMA3,))),
+    ("dbrx smaug-bpe chatglm-bpe", PreTokenizer((_LLAMA3,))),
+    ("glm4", PreTokenizer((_LLAMA3,), ignore_merges=True)),
     ("minicpm5", PreTokenizer((r"\p{N}{1,3}", _cl100k(r"\p{N}+")), ignore_merges=True)),
     (
         "qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2 bailingmoe "

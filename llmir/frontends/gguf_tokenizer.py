@@ -106,9 +106,7 @@ def special_tokens(fields: Mapping[str, GGUFValue], source: str) -> SpecialToken
     add_eos = metadata.flag("add_eos_token", False)
     for name, wanted, token_id in (("bos", add_bos, bos_id), ("eos", add_eos, eos_id)):
         if wanted and token_id is None:
-            raise metadata.error(
-                f"{_PREFIX}add_{name}_token needs {_PREFIX}{name}_token_id, which is missing"
-            )
+            raise metadata.error(f"{_PREFIX}add_{name}_token is true, but there is no {name}_token_id")
     return SpecialTokens(
         bos_id=bos_id,
         eos_id=eos_id,

@@ -1,0 +1,1 @@
+"""The vocabularies users already speak, each compiled to a pass pipeline."""

@@ -1,0 +1,103 @@
+"""What a program's tokenizer files say about prompts: BOS, stop tokens, the chat template."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, cast
+
+from jinja2 import TemplateError
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from llmir.errors import InputError
+from llmir.program.program import CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
+from llmir.program.token_files import load_tokenizer
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """A program's tokenizer with its conventions. `bos_id` is set only if prompts and texts start with it."""
+
+    tokenizer: Tokenizer
+    config: dict[str, Any]
+    bos_id: int | None
+    stop_ids: frozenset[int]
+    source: str
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a prompt, special tokens in it recognized, behind BOS if the model wants it."""
+        ids = cast(list[int], self.tokenizer.encode(text, add_special_tokens=False).ids)
+        return ids if self.bos_id is None or ids[:1] == [self.bos_id] else [self.bos_id, *ids]
+
+    def named_bos(self) -> int:
+        """The model's BOS token, wanted or not; InputError when it names none."""
+        text = token_text(self.config.get("bos_token"))
+        id = None if text is None else self.tokenizer.token_to_id(text)
+        if id is None:
+            raise InputError(f"{self.source}: its tokenizer names no BOS token")
+        return id
+
+    def chat(self, message: str) -> str:
+        """A user's message in the model's chat template; InputError when there is none or it fails."""
+        template = self.config.get("chat_template")
+        if not isinstance(template, str):
+            raise InputError(f"{self.source}: has no chat template; give the prompt without --chat")
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        )
+        environment.globals["raise_exception"] = _raise
+        try:
+            return environment.from_string(template).render(
+                messages=[{"role": "user", "content": message}],
+                add_generation_prompt=True,
+                bos_token=token_text(self.config.get("bos_token")) or "",
+                eos_token=token_text(self.config.get("eos_token")) or "",
+            )
+        except TemplateError as e:
+            raise InputError(f"{self.source}: its chat template fails: {e}") from e
+
+
+def prompting(program: Program) -> Prompting:
+    """The conventions of a program; InputError when it has no tokenizer or its files cannot be read."""
+    tokenizer = load_tokenizer(program.files.get(TOKENIZER), program.name)
+    config = _object(program, TOKENIZER_CONFIG)
+    model = _object(program, CONFIG)
+    stops = set(config.get("stop_token_ids") or [])
+    eos = token_text(config.get("eos_token"))
+    if eos is not None and (id := tokenizer.token_to_id(eos)) is not None:
+        stops.add(id)
+    ends = model.get("eos_token_id")
+    stops.update(ends if isinstance(ends, list) else [ends] if isinstance(ends, int) else [])
+    return Prompting(tokenizer, config, _bos(tokenizer, config), frozenset(stops), program.name)
+
+
+def _bos(tokenizer: Tokenizer, config: dict[str, Any]) -> int | None:
+    """BOS if `add_bos_token` says so or, without that key, if the tokenizer puts it in front of a text."""
+    bos = token_text(config.get("bos_token"))
+    id = None if bos is None else tokenizer.token_to_id(bos)
+    if id is None:
+        return None
+    if "add_bos_token" in config:
+        return id if config["add_bos_token"] else None
+    return id if tokenizer.encode("a").ids[:1] == [id] else None
+
+
+def token_text(token: Any) -> str | None:
+    """A token of tokenizer_config.json: a string, or an object with `content`."""
+    if isinstance(token, dict):
+        token = cast(dict[str, Any], token).get("content")
+    return token if isinstance(token, str) else None
+
+
+def _object(program: Program, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(program.files.get(name, b"{}"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+        raise InputError(f"{program.name}: {name} is not JSON: {e}") from e
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _raise(message: str) -> None:
+    raise TemplateError(message)

@@ -1,0 +1,152 @@
+"""What a program's tensors are and what they cost: true bits per weight, everything included."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from llmir.dialects.llm.attributes import SchemeAttr
+from llmir.dialects.llm.model import EmbeddingOp, LinearOp
+from llmir.dialects.llm.quantization import QuantizedMatmulOp
+from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType
+from llmir.dialects.llm.weights import weights
+from llmir.passes.locations import loaded_weight, module_name
+from llmir.program.program import Program
+from llmir.program.quantized_weights import weight_layouts
+
+LINEAR, EMBEDDING, HEAD, OTHER = "linear", "embedding", "lm_head", "other"
+
+
+@dataclass(frozen=True)
+class TensorReport:
+    """One weight: where it is used, how it is stored, and why it is not quantized if it is not.
+
+    `bits` are all bits stored for it, codes, scales and zero points; `parameters` its elements.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    type: str
+    quantized: bool
+    reason: str | None
+    parameters: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class SizeReport:
+    """A program's weights and their sums. Bits per weight count every stored bit of the weights."""
+
+    tensors: tuple[TensorReport, ...]
+    parameters: int
+    weight_bytes: int
+    bits_per_weight: float
+    linear_bits_per_weight: float | None
+
+    def kinds(self) -> dict[tuple[str, str], list[TensorReport]]:
+        """Tensors by (kind, type without shape), in the order they first appear."""
+        groups: dict[tuple[str, str], list[TensorReport]] = {}
+        for t in self.tensors:
+            groups.setdefault((t.kind, t.type), []).append(t)
+        return groups
+
+    def reasons(self) -> Counter[str]:
+        """Why tensors of layers were not quantized, with how many."""
+        return Counter(t.reason for t in self.tensors if t.reason is not None and t.kind != OTHER)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data with stable keys."""
+        return {
+            "parameters": self.parameters,
+            "weight_bytes": self.weight_bytes,
+            "bits_per_weight": self.bits_per_weight,
+            "linear_bits_per_weight": self.linear_bits_per_weight,
+            "tensors_quantized": sum(t.quantized for t in self.tensors),
+            "tensors_not_quantized": sum(not t.quantized for t in self.tensors),
+            "tensors": [asdict(t) for t in self.tensors],
+        }
+
+
+def size_report(program: Program) -> SizeReport:
+    """Look at every weight of a program."""
+    uses = _uses(program.module)
+    reports = tuple(_tensor(op.sym_name.data, op.store_key, op.type, uses) for op in weights(program.module).values())
+    parameters = sum(r.parameters for r in reports)
+    bits = sum(r.bits for r in reports)
+    linear = [r for r in reports if r.kind == LINEAR]
+    linear_parameters = sum(r.parameters for r in linear)
+    return SizeReport(
+        reports,
+        parameters,
+        bits // 8,
+        bits / parameters if parameters else 0.0,
+        sum(r.bits for r in linear) / linear_parameters if linear_parameters else None,
+    )
+
+
+def _uses(module: ModuleOp) -> dict[str, list[Operation]]:
+    """The layers that use each weight as their matrix."""
+    uses: dict[str, list[Operation]] = {}
+    for op in module.walk():
+        if isinstance(op, LinearOp | QuantizedMatmulOp | EmbeddingOp):
+            load = loaded_weight(_matrix(op))
+            if load is not None:
+                uses.setdefault(load.symbol, []).append(op)
+    return uses
+
+
+def _matrix(op: LinearOp | QuantizedMatmulOp | EmbeddingOp) -> SSAValue:
+    return op.table if isinstance(op, EmbeddingOp) else op.weight
+
+
+def _tensor(name: str, key: str, type: Attribute, uses: dict[str, list[Operation]]) -> TensorReport:
+    assert isinstance(type, TensorType | QuantizedTensorType)
+    shape = type.get_shape()
+    quantized = isinstance(type, QuantizedTensorType)
+    layers = uses.get(name, [])
+    bits = 8 * sum(math.prod(s) * d.itemsize for d, s in weight_layouts(key, type).values())
+    return TensorReport(
+        name,
+        _kind(layers),
+        shape,
+        type_without_shape(type),
+        quantized,
+        None if quantized else _reason(layers),
+        math.prod(shape),
+        bits,
+    )
+
+
+def _kind(layers: list[Operation]) -> str:
+    if any(isinstance(op, EmbeddingOp) for op in layers):
+        return EMBEDDING
+    if not layers:
+        return OTHER
+    return HEAD if module_name(layers[0]) == "lm_head" else LINEAR
+
+
+def _reason(layers: list[Operation]) -> str:
+    for op in layers:
+        remark = op.attributes.get("llm.remark")
+        if isinstance(remark, StringAttr):
+            return remark.data
+        if isinstance(op.attributes.get("llm.scheme"), SchemeAttr):
+            return "has a scheme that was not carried out yet"
+    return "not quantized: no recipe was applied" if layers else "not quantized: not the matrix of a layer"
+
+
+def type_without_shape(type: Attribute) -> str:
+    """`i4, scale=f16, symmetric=true, group_size=32` of a quantized type, its padding left out; `f32` of a tensor."""
+    if isinstance(type, TensorType):
+        return str(type.element_type)
+    assert isinstance(type, QuantizedTensorType | MixedQuantizedTensorType)
+    text = str(type)
+    shape = "x".join(map(str, type.get_shape())) + "x"
+    return re.sub(r", pad=\d+", "", text[text.index("<") + 1 + len(shape) : -1])

@@ -1,0 +1,350 @@
+"""Whatever can be built can be printed, in both forms, and reads back as the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from xdsl.dialects import builtin
+from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
+    AnyFloat,
+    ArrayAttr,
+    DenseIntOrFPElementsAttr,
+    IntAttr,
+    IntegerType,
+    ModuleOp,
+    Signedness,
+    StringAttr,
+    TensorType,
+    bf16,
+    f16,
+    f32,
+    f64,
+    i8,
+    i64,
+)
+from xdsl.dialects.test import TestOp as ValuesOp
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.printer import Printer
+
+from llmir.dialects.context import new_context
+from llmir.dialects.kernel import CallOp, LoadOp
+from llmir.dialects.llm import (
+    AttentionOp,
+    DequantizeOp,
+    EmbeddingOp,
+    LinearOp,
+    LoadWeightOp,
+    MixedQuantizedTensorType,
+    MixedType,
+    ObserveOp,
+    QuantizationAttr,
+    QuantizedMatmulOp,
+    QuantizedTensorType,
+    QuantizeOp,
+    RMSNormOp,
+    RopeOp,
+    RopeScalingAttr,
+    SchemeAttr,
+    SiluOp,
+    UpdateCacheOp,
+    WeightOp,
+)
+from llmir.dialects.llm.attributes import PER_CHANNEL, PER_GROUP, PER_TENSOR, PER_TOKEN
+from llmir.dialects.parser import parse_module
+from llmir.formats.elements import MINIFLOATS
+
+REALS: list[AnyFloat] = [f16, bf16, f32, f64]
+MINIFLOAT_TYPES: list[AnyFloat] = [
+    getattr(builtin, name.replace("f", "Float", 1) + "Type")() for name in MINIFLOATS
+]
+
+reals = st.sampled_from(REALS)
+dimensions = st.one_of(st.just(DYNAMIC_INDEX), st.integers(1, 5000))
+sizes = st.integers(1, 5000)
+names = st.from_regex(r"[a-z_][a-z0-9_]*", fullmatch=True)
+texts = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=12)
+positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+
+
+@st.composite
+def integer_types(draw: st.DrawFn, widths: st.SearchStrategy[int] | None = None) -> IntegerType:
+    width = draw(st.integers(1, 8) if widths is None else widths)
+    return IntegerType(width, draw(st.sampled_from(list(Signedness))))
+
+
+def is_unsigned(type: IntegerType) -> bool:
+    return type.signedness.data is Signedness.UNSIGNED
+
+
+@st.composite
+def wider(draw: st.DrawFn, code: IntegerType) -> IntegerType:
+    """An integer type that holds every code."""
+    width = draw(st.integers(code.width.data, 8))
+    return IntegerType(width, code.signedness)
+
+
+@st.composite
+def parameters(draw: st.DrawFn) -> dict[str, Any]:
+    """Element type, scale, and a zero point or minimum or neither."""
+    code = draw(st.one_of(integer_types(), st.sampled_from(MINIFLOAT_TYPES)))
+    given: dict[str, Any] = {"element_type": code, "scale": draw(reals)}
+    if not isinstance(code, IntegerType):
+        return given
+    kind = draw(st.sampled_from(["none", "zp", "float zp", "min"]))
+    if kind == "min":
+        given["min"] = draw(reals)
+    elif kind == "zp":
+        given["zp"] = draw(wider(code))
+    elif kind == "float zp":
+        given["zp"] = draw(reals)
+    return given
+
+
+@st.composite
+def quantized_tensors(draw: st.DrawFn) -> QuantizedTensorType:
+    """Any valid quantized tensor type."""
+    given = draw(parameters())
+    code = given["element_type"]
+    shape = draw(st.lists(dimensions, max_size=4))
+    if isinstance(code, IntegerType) and "zp" not in given and "min" not in given:
+        given["symmetric"] = draw(st.booleans())
+    if shape:
+        given["axis"] = draw(st.one_of(st.none(), st.integers(0, len(shape) - 1)))
+        given["group_size"] = draw(st.one_of(st.none(), st.integers(1, 300)))
+    group = given.get("group_size")
+    if group is not None:
+        size = shape[-1 if given["axis"] is None else given["axis"]]
+        needed = 0 if size == DYNAMIC_INDEX else -size % group
+        given["pad"] = needed or None
+    return QuantizedTensorType(shape, given.pop("element_type"), **given)
+
+
+@st.composite
+def mixed_types(draw: st.DrawFn) -> MixedQuantizedTensorType:
+    """Any valid mixed tensor type."""
+    formats = st.one_of(
+        st.integers(1, 8).map(IntegerType),
+        st.integers(1, 8).map(lambda w: IntegerType(w, Signedness.UNSIGNED)),
+        st.sampled_from(MINIFLOAT_TYPES),
+    )
+    types = draw(st.lists(formats, min_size=2, max_size=4, unique_by=str))
+    shape = draw(st.lists(dimensions, min_size=1, max_size=3))
+    return MixedQuantizedTensorType(
+        ArrayAttr(IntAttr(d) for d in shape), MixedType(ArrayAttr(types)), draw(reals)
+    )
+
+
+@st.composite
+def quantizations(draw: st.DrawFn, granularities: list[str], dynamic: bool) -> QuantizationAttr:
+    """Any valid #llm.quantization of the given granularities."""
+    given = draw(parameters())
+    granularity = draw(st.sampled_from(granularities))
+    return QuantizationAttr(
+        given.pop("element_type"),
+        **given,
+        granularity=granularity,
+        group_size=draw(st.integers(1, 512)) if granularity == PER_GROUP else None,
+        method=draw(names),
+        narrow_range=draw(st.booleans()),
+        pad=draw(st.booleans()),
+        dynamic=dynamic and draw(st.booleans()),
+    )
+
+
+any_quantization = quantizations([PER_TENSOR, PER_CHANNEL, PER_GROUP, PER_TOKEN], True)
+weight_quantizations = quantizations([PER_TENSOR, PER_CHANNEL, PER_GROUP], False)
+input_quantizations = quantizations([PER_TENSOR, PER_GROUP, PER_TOKEN], True)
+schemes = st.one_of(
+    st.builds(SchemeAttr, weight=weight_quantizations),
+    st.builds(SchemeAttr, input=input_quantizations),
+    st.builds(SchemeAttr, weight=weight_quantizations, input=input_quantizations),
+)
+rope_scalings = st.one_of(
+    st.builds(RopeScalingAttr, st.just("linear"), positive),
+    st.builds(RopeScalingAttr, st.just("llama3"), positive, positive, positive, st.integers(1, 1 << 40)),
+)
+
+
+def text_of(module: ModuleOp, generic: bool) -> str:
+    stream = StringIO()
+    Printer(stream, print_generic_format=generic).print_op(module)
+    return stream.getvalue()
+
+
+def check(module: ModuleOp) -> None:
+    """Both forms of a valid module read back as the same module, and print the same again."""
+    module.verify()
+    for generic in (False, True):
+        text = text_of(module, generic)
+        again = parse_module(context(), text)
+        again.verify()
+        assert again.is_structurally_equivalent(module)
+        assert text_of(again, generic) == text
+
+
+def context() -> Any:
+    from xdsl.dialects.test import Test
+
+    ctx = new_context()
+    ctx.load_dialect(Test)
+    return ctx
+
+
+def check_attribute(attribute: Attribute) -> None:
+    check(ModuleOp([], {"a": attribute}))
+
+
+def check_operation(
+    types: list[Attribute],
+    build: Callable[..., Operation],
+    attributes: dict[str, Attribute] | None = None,
+) -> None:
+    """Round trip of an operation on values of the given types, with further attributes."""
+    values = ValuesOp(result_types=types)
+    op = build(*values.results)
+    op.attributes |= attributes or {}
+    check(ModuleOp([values, op]))
+
+
+@given(quantized_tensors())
+def test_quantized_tensor(type: QuantizedTensorType) -> None:
+    check_attribute(type)
+
+
+@given(mixed_types())
+def test_mixed_quantized_tensor(type: MixedQuantizedTensorType) -> None:
+    check_attribute(type)
+
+
+@given(any_quantization)
+def test_quantization(attribute: QuantizationAttr) -> None:
+    check_attribute(attribute)
+
+
+@given(schemes)
+def test_scheme(attribute: SchemeAttr) -> None:
+    check_attribute(attribute)
+
+
+@given(rope_scalings)
+def test_rope_scaling(attribute: RopeScalingAttr) -> None:
+    check_attribute(attribute)
+
+
+@given(st.one_of(quantized_tensors(), mixed_types()), texts, texts, st.booleans())
+def test_weight(type: QuantizedTensorType, name: str, key: str, keyed: bool) -> None:
+    weight = WeightOp(name, type)
+    if keyed:
+        weight.key = StringAttr(key)
+    check(ModuleOp([weight, LoadWeightOp(name, type)]))
+
+
+@given(quantized_tensors(), reals)
+def test_dynamic_quantize_and_dequantize(type: QuantizedTensorType, real: AnyFloat) -> None:
+    plain = TensorType(real, type.get_shape())
+    check_operation([plain], lambda x: QuantizeOp(x, type))
+    check_operation([type], lambda x: DequantizeOp(x, plain))
+
+
+@given(st.integers(1, 200), st.data())
+def test_static_quantize(channels: int, data: st.DataObject) -> None:
+    scales = data.draw(
+        st.lists(st.floats(2.0**-20, 2.0**20, width=32), min_size=channels, max_size=channels), label="scales"
+    )
+    points = data.draw(st.lists(st.integers(-128, 127), min_size=channels, max_size=channels), label="points")
+    type = QuantizedTensorType([channels, 3], i8, scale=f32, zp=i8, axis=0)
+    scale = DenseIntOrFPElementsAttr.from_list(TensorType(f32, [channels]), scales)
+    zero_point = DenseIntOrFPElementsAttr.from_list(TensorType(i8, [channels]), points)
+    check_operation(
+        [TensorType(f32, [channels, 3])], lambda x: QuantizeOp(x, type, scale=scale, zero_point=zero_point)
+    )
+
+
+@given(dimensions, sizes, sizes, reals, st.booleans(), schemes, texts)
+def test_linear(
+    m: int, n: int, k: int, real: AnyFloat, biased: bool, scheme: SchemeAttr, module: str
+) -> None:
+    x, w, b, y = (TensorType(real, s) for s in ([m, k], [n, k], [n], [m, n]))
+    check_operation(
+        [x, w, b],
+        lambda x, w, b: LinearOp(x, w, y, b if biased else None, StringAttr(module)),
+        {"llm.scheme": scheme, "note": StringAttr(module)},
+    )
+
+
+@given(dimensions, sizes, sizes, reals, st.booleans())
+def test_quantized_matmul(m: int, n: int, k: int, real: AnyFloat, biased: bool) -> None:
+    x, b, y = (TensorType(real, s) for s in ([m, k], [n], [m, n]))
+    w = QuantizedTensorType([n, k], i8, scale=real, symmetric=True, axis=0)
+    check_operation([x, w, b], lambda x, w, b: QuantizedMatmulOp(x, w, y, b if biased else None))
+
+
+@given(dimensions, sizes, sizes, reals)
+def test_embedding(t: int, v: int, h: int, real: AnyFloat) -> None:
+    ids, table, y = TensorType(i64, [t]), TensorType(real, [v, h]), TensorType(real, [t, h])
+    check_operation([ids, table], lambda i, w: EmbeddingOp(i, w, y))
+
+
+@given(dimensions, sizes, reals, st.floats(0, 1, width=32))
+def test_rms_norm(t: int, h: int, real: AnyFloat, epsilon: float) -> None:
+    check_operation([TensorType(real, [t, h]), TensorType(f32, [h])], lambda x, w: RMSNormOp(x, w, epsilon))
+
+
+@given(dimensions, sizes, st.integers(1, 128), positive, st.booleans(), st.booleans(), rope_scalings)
+def test_rope(
+    t: int, heads: int, half: int, theta: float, placed: bool, factored: bool, scaling: RopeScalingAttr
+) -> None:
+    def build(x: SSAValue, position: SSAValue, factors: SSAValue) -> Operation:
+        return RopeOp(
+            x,
+            position if placed else None,
+            theta,
+            None if factored else scaling,
+            factors if factored else None,
+        )
+
+    types = [TensorType(f16, [t, heads, 2 * half]), builtin.IndexType(), TensorType(f32, [half])]
+    check_operation(types, build)
+
+
+@given(dimensions, dimensions, st.integers(1, 16), st.integers(1, 8), sizes, st.booleans(), st.booleans())
+def test_attention(t: int, s: int, kv: int, share: int, d: int, placed: bool, windowed: bool) -> None:
+    def build(q: SSAValue, k: SSAValue, v: SSAValue, position: SSAValue) -> Operation:
+        return AttentionOp(q, k, v, position if placed else None, 0.125, 512 if windowed else None)
+
+    query, key = TensorType(f16, [t, kv * share, d]), TensorType(f16, [s, kv, d])
+    check_operation([query, key, key, builtin.IndexType()], build)
+
+
+@given(sizes, dimensions, sizes, sizes)
+def test_update_cache(capacity: int, t: int, heads: int, d: int) -> None:
+    types = [TensorType(f16, [capacity, heads, d]), TensorType(f16, [t, heads, d]), builtin.IndexType()]
+    check_operation(types, UpdateCacheOp)
+
+
+@given(st.lists(dimensions, max_size=4), reals, texts)
+def test_silu_and_observe(shape: list[int], real: AnyFloat, site: str) -> None:
+    check_operation([TensorType(real, shape)], SiluOp)
+    check_operation([TensorType(real, shape)], lambda x: ObserveOp(x, site))
+
+
+@given(names, st.lists(quantized_tensors(), max_size=3), st.lists(reals, max_size=2), texts, st.booleans())
+def test_kernel_call(
+    kernel: str, arguments: list[Attribute], results: list[Attribute], constant: str, effective: bool
+) -> None:
+    check_operation(
+        arguments,
+        lambda *values: CallOp(
+            kernel, values, results, {"c": StringAttr(constant)}, constant if effective else None
+        ),
+    )
+
+
+@given(names, names, quantized_tensors())
+def test_kernel_load(weight: str, layout: str, type: QuantizedTensorType) -> None:
+    check(ModuleOp([LoadOp(weight, layout, type, TensorType(f32, type.get_shape()))]))

@@ -1,0 +1,66 @@
+"""What every command of `llmir` does with its output: tables, JSON, progress, errors."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from llmir.program.context import Progress as ProgressCallback
+from llmir.program.context import ignore_progress
+
+
+class Output:
+    """Prints tables, or with `--json` nothing but one JSON object; knows how long the command took."""
+
+    def __init__(self, as_json: bool):
+        self.as_json = as_json
+        self._started = time.perf_counter()
+        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the command began."""
+        return time.perf_counter() - self._started
+
+    def show(self, *parts: RenderableType) -> None:
+        """Print for a person."""
+        if not self.as_json:
+            for part in parts:
+                self._console.print(part)
+
+    def finish(self, data: dict[str, Any]) -> None:
+        """Print the JSON object, with time and memory added."""
+        if self.as_json:
+            json.dump({**data, "seconds": self.seconds, "peak_memory_bytes": peak_memory()}, sys.stdout, indent=1)
+            sys.stdout.write("\n")
+
+
+def peak_memory() -> int:
+    """Bytes this process has had in memory at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextmanager
+def progress_bar() -> Iterator[ProgressCallback]:
+    """A progress callback: a bar on a terminal's standard error, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield ignore_progress
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def update(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield update

@@ -1,0 +1,183 @@
+"""`llmir quantize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from llmir import demo
+from llmir.errors import InputError, UsageError
+from llmir.frontends.registry import open_model
+from llmir.passes.assign_schemes import quantizable, scheme_of
+from llmir.passes.calibrate import QuantizationCalibrationPass
+from llmir.passes.locations import module_name
+from llmir.passes.pipeline import Pipeline, compile_numpy
+from llmir.program.program import Program
+from llmir.recipes.schemes import Recipe, adapt, pipeline, recipe
+from llmir.reports.sizes import OTHER, SizeReport, size_report
+from llmir.reports.tables import bytes_text, facts_table, size_table
+from llmir.targets.registry import target as target_by_name
+from llmir.tools.console import Output, peak_memory, progress_bar
+
+SAME_NAME = (
+    "weight_type",
+    "weight_scale",
+    "weight_zero_point",
+    "weight_min",
+    "weight_granularity",
+    "weight_method",
+)
+
+
+def run(model: str, output: str | None, as_json: bool, print_pipeline: bool, dry_run: bool, **options: Any) -> None:
+    """Quantize a model, save it and report."""
+    out = Output(as_json)
+    passes = pipeline(chosen_recipe(options), calibration(options))
+    target_by_name(options["target"])
+    if print_pipeline:
+        out.show(str(passes))
+        out.finish({"pipeline": str(passes)})
+        return
+    if output is None and not dry_run:
+        raise UsageError("give the output folder with -o OUT (or --print-pipeline, or --dry-run)")
+    program = open_model(model, dequantize=True)
+    if dry_run:
+        show_plan(out, program, passes)
+        return
+    assert output is not None
+    quantize_to(out, model, Path(output), program, passes)
+
+
+def quantize_to(out: Output, model: str, output: Path, program: Program, passes: Pipeline) -> None:
+    """Run the passes, check that the result can be compiled, save it, and say what was done."""
+    before = size_report(program)
+    check_writable(output.parent)
+    program.weights.scratch = output.parent
+    with progress_bar() as progress:
+        passes.run(program, progress)
+        compile_numpy(program.module, program.weights)
+        program.save(output, progress)
+    after = size_report(program)
+    facts = [("note", note) for note in program.notes]
+    facts += outcome(before, after, output)
+    facts += [("seconds", f"{out.seconds:.1f}"), ("peak memory", bytes_text(peak_memory()))]
+    out.show(size_table(after, f"{model} as {output}"), facts_table(facts))
+    out.finish(
+        {
+            "model": model,
+            "output": str(output),
+            "pipeline": str(passes),
+            "notes": program.notes,
+            "bytes_before": before.weight_bytes,
+            "file_bytes": weight_file_bytes(output),
+            "reasons": dict(after.reasons()),
+            **after.as_json(),
+        }
+    )
+
+
+def chosen_recipe(options: dict[str, Any]) -> Recipe:
+    """The scheme with the changes the options make to it."""
+    changes: dict[str, Any] = {k: options[k] for k in SAME_NAME if options[k] is not None}
+    if changes.get("weight_zero_point") == "none":
+        changes["weight_zero_point"] = ""
+    if options["group_size"] is not None:
+        changes |= {"weight_group_size": options["group_size"]}
+    if options["pad"]:
+        changes["weight_pad"] = True
+    scheme, bits = options["scheme"], options["weight_bit_width"]
+    if bits is not None:
+        if options["weight_type"] is not None:
+            raise UsageError("--weight-bit-width and --weight-type both say how wide a weight is; give one")
+        unsigned = any(changes.get(k) for k in ("weight_zero_point", "weight_min"))
+        changes["weight_type"] = f"{'ui' if unsigned else 'i'}{bits}"
+    if scheme is None:
+        if "weight_type" not in changes:
+            raise UsageError("say how to quantize: -q SCHEME or --weight-bit-width N")
+        grouped = "weight_group_size" in changes
+        scheme = "W4A16" if grouped else "W8A16"
+    base = recipe(scheme)
+    if base.rule is not None:
+        changes |= selection(base, options)
+    elif options["exclude"] or options["quantize_embedding"] or options["quantize_last_layer"]:
+        raise UsageError(f"{base.name} quantizes no layer, there is nothing to select")
+    return adapt(base, changes)
+
+
+def selection(base: Recipe, options: dict[str, Any]) -> dict[str, Any]:
+    """Which layers the rule is for, where the options change that."""
+    assert base.rule is not None
+    exclude = [e for e in base.rule.exclude if not (e == "lm_head" and options["quantize_last_layer"])]
+    exclude += options["exclude"]
+    ops = base.rule.ops
+    if options["quantize_embedding"] and "embedding" not in ops:
+        ops = (*ops, "embedding")
+    changes: dict[str, Any] = {}
+    if tuple(exclude) != base.rule.exclude:
+        changes["exclude"] = tuple(exclude)
+    if ops != base.rule.ops:
+        changes["ops"] = ops
+    return changes
+
+
+def calibration(options: dict[str, Any]) -> QuantizationCalibrationPass | None:
+    """The calibration pass the options describe."""
+    file = options["calibration"]
+    if file is None:
+        return None
+    data = {"tokens": file} if file.endswith(".npy") else {"text": file}
+    if file == "demo" and not Path(file).exists():
+        data = {"text": str(demo.TEXT)}
+    return QuantizationCalibrationPass(
+        **data, statistic=options["statistic"], samples=options["samples"], context=options["context"]
+    )
+
+
+def show_plan(out: Output, program: Program, passes: Pipeline) -> None:
+    """What `assign-schemes` decides, nothing else being run."""
+    plan = Pipeline(tuple(p for p in passes.passes if p.name == "assign-schemes"))
+    plan.run(program)
+    layers: list[dict[str, Any]] = []
+    for layer in quantizable(program.module):
+        scheme = scheme_of(layer)
+        remark = layer.attributes.get("llm.remark")
+        said = str(scheme) if scheme is not None else getattr(remark, "data", "no rule for it")
+        layers.append({"module": module_name(layer), "scheme": None if scheme is None else str(scheme), "said": said})
+        out.show(f"{layers[-1]['module']}: {said}")
+    out.show(f"pipeline: {passes}", "nothing was written (--dry-run)")
+    out.finish({"pipeline": str(passes), "layers": layers})
+
+
+def outcome(before: SizeReport, after: SizeReport, output: Path) -> list[tuple[str, str]]:
+    """The facts of a quantization."""
+    quantized = sum(t.quantized for t in after.tensors)
+    layers = [t for t in after.tensors if t.kind != OTHER]
+    linear = after.linear_bits_per_weight
+    facts = [("quantized", f"{quantized} of {len(layers)} layer tensors")]
+    facts += [("left alone", f"{count}: {reason}") for reason, count in after.reasons().items()]
+    others = [t for t in after.tensors if t.kind == OTHER]
+    if others:
+        facts.append(("left alone", f"{len(others)}: norms and biases, kept as floats"))
+    file = weight_file_bytes(output)
+    facts += [
+        ("bits per weight", f"{8 * file / after.parameters:.3f} of the file, "
+         + ("no linears" if linear is None else f"{linear:.3f} of the linears")),
+        ("bytes", f"{bytes_text(before.weight_bytes)} before, {bytes_text(file)} after"),
+        ("written", str(output)),
+    ]
+    return facts
+
+
+def weight_file_bytes(output: Path) -> int:
+    """Size of the weights file, its header included."""
+    return (output / "weights.safetensors").stat().st_size
+
+
+def check_writable(folder: Path) -> None:
+    """InputError when nothing can be created in a folder; it is made if its parent exists."""
+    import os
+
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder to write to")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: cannot be written")
