@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from xdsl.dialects.builtin import (
@@ -32,6 +33,9 @@ WEIGHT_TYPE = MessageConstraint(
     BaseAttr(TensorType) | BaseAttr(QuantizedTensorType) | BaseAttr(MixedQuantizedTensorType),
     "a weight is a tensor or a quantized tensor",
 )
+
+VALUE_NAME = re.compile(r"[A-Za-z_$.-][A-Za-z0-9_$.-]*")
+"""What may follow `%` in the text."""
 
 
 @irdl_op_definition
@@ -75,7 +79,9 @@ class LoadWeightOp(IRDLOperation):
 
     def __init__(self, weight: str, type: Attribute):
         super().__init__(properties={"weight": SymbolRefAttr(weight)}, result_types=[type])
-        self.result.name_hint = ".".join(weight.split(".")[-2:])
+        hint = ".".join(weight.split(".")[-2:])
+        if VALUE_NAME.fullmatch(hint):
+            self.result.name_hint = hint
 
     @property
     def symbol(self) -> str:

@@ -187,7 +187,8 @@ OPERATIONS = [
     ),
     (
         op(
-            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, zero_point = dense<0> : tensor<1xi8>, "
+            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, "
+            "zero_point = dense<0> : tensor<1xi8>, "
             f"bits = 8 : i32, symmetric = true}} : {PLAIN}",
             a="tensor<2x4xf32>",
         ),
@@ -231,7 +232,8 @@ OPERATIONS = [
     ),
     (
         op(
-            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, zero_point = dense<0> : tensor<4xi8>, "
+            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, "
+            "zero_point = dense<0> : tensor<4xi8>, "
             f"bits = 8 : i32}} : {PLAIN}",
             a="tensor<2x4xf32>",
         ),
@@ -239,7 +241,8 @@ OPERATIONS = [
     ),
     (
         op(
-            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, zero_point = dense<8> : tensor<1xi8>, "
+            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, "
+            "zero_point = dense<8> : tensor<1xi8>, "
             f"bits = 4 : i32}} : {PLAIN}",
             a="tensor<2x4xf32>",
         ),
@@ -278,7 +281,8 @@ OPERATIONS = [
     ),
     (
         op(
-            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, zero_point = dense<0.0> : tensor<1xf32>} "
+            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, "
+            "zero_point = dense<0.0> : tensor<1xf32>} "
             f": (tensor<2x4xf32>) -> {Q}<2x4xi8, scale=f32, zp=i8>",
             a="tensor<2x4xf32>",
         ),
@@ -286,7 +290,8 @@ OPERATIONS = [
     ),
     (
         op(
-            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, zero_point = dense<99> : tensor<1xi8>} "
+            "%r = llm.quantize(%a) {scale = dense<1.0> : tensor<1xf32>, "
+            "zero_point = dense<99> : tensor<1xi8>} "
             f": (tensor<2x4xf32>) -> {Q}<2x4xi4, scale=f32, zp=i4>",
             a="tensor<2x4xf32>",
         ),
@@ -374,7 +379,8 @@ OPERATIONS = [
     ),
     (
         op(
-            f"%r = llm.quantized_matmul(%x, %w) : ({Q}<2x8xi8, scale=f32>, tensor<4x8xi8>) -> tensor<2x4xf32>",
+            "%r = llm.quantized_matmul(%x, %w) "
+            f": ({Q}<2x8xi8, scale=f32>, tensor<4x8xi8>) -> tensor<2x4xf32>",
             x=f"{Q}<2x8xi8, scale=f32>",
             w="tensor<4x8xi8>",
         ),
@@ -480,7 +486,8 @@ OPERATIONS = [
     ),
     (
         op(
-            "%r = llm.linear(%x, %w) bias(%b) : (tensor<2x8xf32>, tensor<4x8xf32>, tensor<8xf32>) -> tensor<2x4xf32>",
+            "%r = llm.linear(%x, %w) bias(%b) "
+            ": (tensor<2x8xf32>, tensor<4x8xf32>, tensor<8xf32>) -> tensor<2x4xf32>",
             x="tensor<2x8xf32>",
             w="tensor<4x8xf32>",
             b="tensor<8xf32>",

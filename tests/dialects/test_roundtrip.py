@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import StringIO
 from typing import Any
 
@@ -200,13 +200,13 @@ def check_attribute(attribute: Attribute) -> None:
 
 
 def check_operation(
-    types: list[Attribute],
-    build: Callable[..., Operation],
+    types: Sequence[Attribute],
+    build: Callable[[Sequence[SSAValue]], Operation],
     attributes: dict[str, Attribute] | None = None,
 ) -> None:
     """Round trip of an operation on values of the given types, with further attributes."""
     values = ValuesOp(result_types=types)
-    op = build(*values.results)
+    op = build(values.results)
     op.attributes |= attributes or {}
     check(ModuleOp([values, op]))
 
@@ -247,8 +247,8 @@ def test_weight(type: QuantizedTensorType, name: str, key: str, keyed: bool) -> 
 @given(quantized_tensors(), reals)
 def test_dynamic_quantize_and_dequantize(type: QuantizedTensorType, real: AnyFloat) -> None:
     plain = TensorType(real, type.get_shape())
-    check_operation([plain], lambda x: QuantizeOp(x, type))
-    check_operation([type], lambda x: DequantizeOp(x, plain))
+    check_operation([plain], lambda v: QuantizeOp(v[0], type))
+    check_operation([type], lambda v: DequantizeOp(v[0], plain))
 
 
 @given(st.integers(1, 200), st.data())
@@ -261,7 +261,7 @@ def test_static_quantize(channels: int, data: st.DataObject) -> None:
     scale = DenseIntOrFPElementsAttr.from_list(TensorType(f32, [channels]), scales)
     zero_point = DenseIntOrFPElementsAttr.from_list(TensorType(i8, [channels]), points)
     check_operation(
-        [TensorType(f32, [channels, 3])], lambda x: QuantizeOp(x, type, scale=scale, zero_point=zero_point)
+        [TensorType(f32, [channels, 3])], lambda v: QuantizeOp(v[0], type, scale=scale, zero_point=zero_point)
     )
 
 
@@ -272,7 +272,7 @@ def test_linear(
     x, w, b, y = (TensorType(real, s) for s in ([m, k], [n, k], [n], [m, n]))
     check_operation(
         [x, w, b],
-        lambda x, w, b: LinearOp(x, w, y, b if biased else None, StringAttr(module)),
+        lambda v: LinearOp(v[0], v[1], y, v[2] if biased else None, StringAttr(module)),
         {"llm.scheme": scheme, "note": StringAttr(module)},
     )
 
@@ -281,25 +281,28 @@ def test_linear(
 def test_quantized_matmul(m: int, n: int, k: int, real: AnyFloat, biased: bool) -> None:
     x, b, y = (TensorType(real, s) for s in ([m, k], [n], [m, n]))
     w = QuantizedTensorType([n, k], i8, scale=real, symmetric=True, axis=0)
-    check_operation([x, w, b], lambda x, w, b: QuantizedMatmulOp(x, w, y, b if biased else None))
+    check_operation([x, w, b], lambda v: QuantizedMatmulOp(v[0], v[1], y, v[2] if biased else None))
 
 
 @given(dimensions, sizes, sizes, reals)
 def test_embedding(t: int, v: int, h: int, real: AnyFloat) -> None:
     ids, table, y = TensorType(i64, [t]), TensorType(real, [v, h]), TensorType(real, [t, h])
-    check_operation([ids, table], lambda i, w: EmbeddingOp(i, w, y))
+    check_operation([ids, table], lambda v: EmbeddingOp(v[0], v[1], y))
 
 
 @given(dimensions, sizes, reals, st.floats(0, 1, width=32))
 def test_rms_norm(t: int, h: int, real: AnyFloat, epsilon: float) -> None:
-    check_operation([TensorType(real, [t, h]), TensorType(f32, [h])], lambda x, w: RMSNormOp(x, w, epsilon))
+    check_operation(
+        [TensorType(real, [t, h]), TensorType(f32, [h])], lambda v: RMSNormOp(v[0], v[1], epsilon)
+    )
 
 
 @given(dimensions, sizes, st.integers(1, 128), positive, st.booleans(), st.booleans(), rope_scalings)
 def test_rope(
     t: int, heads: int, half: int, theta: float, placed: bool, factored: bool, scaling: RopeScalingAttr
 ) -> None:
-    def build(x: SSAValue, position: SSAValue, factors: SSAValue) -> Operation:
+    def build(values: Sequence[SSAValue]) -> Operation:
+        x, position, factors = values
         return RopeOp(
             x,
             position if placed else None,
@@ -314,7 +317,8 @@ def test_rope(
 
 @given(dimensions, dimensions, st.integers(1, 16), st.integers(1, 8), sizes, st.booleans(), st.booleans())
 def test_attention(t: int, s: int, kv: int, share: int, d: int, placed: bool, windowed: bool) -> None:
-    def build(q: SSAValue, k: SSAValue, v: SSAValue, position: SSAValue) -> Operation:
+    def build(values: Sequence[SSAValue]) -> Operation:
+        q, k, v, position = values
         return AttentionOp(q, k, v, position if placed else None, 0.125, 512 if windowed else None)
 
     query, key = TensorType(f16, [t, kv * share, d]), TensorType(f16, [s, kv, d])
@@ -324,13 +328,13 @@ def test_attention(t: int, s: int, kv: int, share: int, d: int, placed: bool, wi
 @given(sizes, dimensions, sizes, sizes)
 def test_update_cache(capacity: int, t: int, heads: int, d: int) -> None:
     types = [TensorType(f16, [capacity, heads, d]), TensorType(f16, [t, heads, d]), builtin.IndexType()]
-    check_operation(types, UpdateCacheOp)
+    check_operation(types, lambda v: UpdateCacheOp(v[0], v[1], v[2]))
 
 
 @given(st.lists(dimensions, max_size=4), reals, texts)
 def test_silu_and_observe(shape: list[int], real: AnyFloat, site: str) -> None:
-    check_operation([TensorType(real, shape)], SiluOp)
-    check_operation([TensorType(real, shape)], lambda x: ObserveOp(x, site))
+    check_operation([TensorType(real, shape)], lambda v: SiluOp(v[0]))
+    check_operation([TensorType(real, shape)], lambda v: ObserveOp(v[0], site))
 
 
 @given(names, st.lists(quantized_tensors(), max_size=3), st.lists(reals, max_size=2), texts, st.booleans())
@@ -339,7 +343,7 @@ def test_kernel_call(
 ) -> None:
     check_operation(
         arguments,
-        lambda *values: CallOp(
+        lambda values: CallOp(
             kernel, values, results, {"c": StringAttr(constant)}, constant if effective else None
         ),
     )
