@@ -5,11 +5,13 @@
 2. Each `dense<...>` rebuilds an IRDL constraint, and a splat is expanded element by element.
 3. Operations get `loc("file":line:col)` from where they stand in the text.
 4. A verification error raised while parsing carries no position: it is reported at the operation.
+5. A string that is never closed takes xDSL's lexer time exponential in its length.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, cast
@@ -33,15 +35,27 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation
 from xdsl.parser import Parser
+from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import ParseError, VerifyException
-from xdsl.utils.lexer import Span
+from xdsl.utils.lexer import Input, Span
+from xdsl.utils.mlir_lexer import MLIRLexer
+
+
+class _Lexer(MLIRLexer):
+    # as xDSL's, with possessive quantifiers: nothing is tried again
+    _unescaped_characters_regex = re.compile(r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"')
 
 
 class LLMParser(Parser):
-    """`xdsl.parser.Parser` with the module's four repairs."""
+    """`xdsl.parser.Parser` with the module's repairs."""
 
     _line_starts: list[int] | None = None
     _file: StringAttr | None = None
+
+    def __init__(self, ctx: Context, input: str | bytes, name: str = "<unknown>"):
+        super().__init__(ctx, "", name)
+        text = input.decode() if isinstance(input, bytes) else input
+        self._parser_state = ParserState(_Lexer(Input(text, name)))
 
     @dataclass
     class _TensorLiteralElement(Parser._TensorLiteralElement):  # pyright: ignore[reportPrivateUsage]

@@ -51,6 +51,8 @@ class WeightQuantizationPass(ModulePass):
         users = layers_by_weight(op)
         chosen = {name: wanted for name, layers in users.items() if (wanted := agreed(name, layers))}
         declared = weights(op)
+        for name in chosen:
+            check_float(declared[name])
         sizes = {name: nbytes(store[declared[name].store_key]) for name in chosen}
         loads_of: dict[str, list[LoadWeightOp]] = {name: [] for name in chosen}
         for load in loads(op):
@@ -89,11 +91,17 @@ def agreed(name: str, layers: list[Layer]) -> QuantizationAttr | None:
     return quantizations[0]
 
 
+def check_float(weight: WeightOp) -> None:
+    """InputError when a weight is quantized already."""
+    if not isinstance(weight.type, TensorType):
+        name = weight.store_key
+        raise InputError(f"weight '{name}' is already quantized ({weight.type}); start from float weights")
+
+
 def quantize_weight(store: WeightStore, weight: WeightOp, wanted: QuantizationAttr) -> None:
     """Quantize one weight of the store and retype its declaration."""
     name = weight.store_key
-    if not isinstance(weight.type, TensorType):
-        raise InputError(f"weight '{name}' is already quantized ({weight.type}); start from float weights")
+    assert isinstance(weight.type, TensorType)
     shape = weight.type.get_shape()
     format, tensor = wanted.format(shape), store[name]
     layouts = part_layouts(shape, format)

@@ -39,7 +39,9 @@ class Output:
     def finish(self, data: dict[str, Any]) -> None:
         """Print the JSON object, with time and memory added."""
         if self.as_json:
-            json.dump({**data, "seconds": self.seconds, "peak_memory_bytes": peak_memory()}, sys.stdout, indent=1)
+            json.dump(
+                {**data, "seconds": self.seconds, "peak_memory_bytes": peak_memory()}, sys.stdout, indent=1
+            )
             sys.stdout.write("\n")
 
 

@@ -104,7 +104,10 @@ def bos_policy(program: Program, bos: str, ids_given: bool) -> tuple[int | None,
     conventions = prompting(program)
     if bos == "auto":
         asked = conventions.bos_id is not None
-        return conventions.bos_id, "each window, as the tokenizer asks" if asked else "none, as the tokenizer asks"
+        return (
+            conventions.bos_id,
+            "each window, as the tokenizer asks" if asked else "none, as the tokenizer asks",
+        )
     token = conventions.named_bos()
     return token, "each window"
 

@@ -30,26 +30,37 @@ Command = Callable[..., Any]
 
 def json_option(command: Command) -> Command:
     """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")(
+        command
+    )
 
 
 def threads_option(command: Command) -> Command:
     """`--threads`."""
     help = "Threads of the matrix products (default: all cores)."
     return click.option(
-        "--threads", type=click.IntRange(1), callback=set_threads, is_eager=True, expose_value=False, help=help
+        "--threads",
+        type=click.IntRange(1),
+        callback=set_threads,
+        is_eager=True,
+        expose_value=False,
+        help=help,
     )(command)
 
 
 def backend_option(command: Command) -> Command:
     """`--backend`."""
     choice = click.Choice(["numpy"])
-    return click.option("--backend", type=choice, default="numpy", show_default=True, help="What runs the model.")(command)
+    return click.option(
+        "--backend", type=choice, default="numpy", show_default=True, help="What runs the model."
+    )(command)
 
 
 def output_option(command: Command) -> Command:
     """`-o`."""
-    return click.option("-o", "--output", required=True, metavar="OUT", help="Folder of the new program.")(command)
+    return click.option("-o", "--output", required=True, metavar="OUT", help="Folder of the new program.")(
+        command
+    )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -77,24 +88,62 @@ def import_(**arguments: Any) -> None:
 @cli.command()
 @click.argument("model")
 @click.option("-o", "--output", metavar="OUT", help="Folder of the quantized program.")
-@click.option("-q", "--scheme", metavar="SCHEME", help="Scheme name: q4f16_1, W4A16, W8A8, FP8, ... (see docs/schemes.md).")
+@click.option(
+    "-q",
+    "--scheme",
+    metavar="SCHEME",
+    help="Scheme name: q4f16_1, W4A16, W8A8, FP8, ... (see docs/schemes.md).",
+)
 @click.option("--weight-bit-width", type=click.IntRange(2, 8), metavar="N", help="Bits of a weight, 2 to 8.")
 @click.option("--weight-type", metavar="TYPE", help="Element type of weights: i4, ui4, f8E4M3FN, ...")
 @click.option("--weight-scale", metavar="TYPE", help="Float type of weight scales: f16, bf16, f32.")
-@click.option("--weight-zero-point", metavar="TYPE", help="Type of weight zero points: ui4, f16, ...; 'none' for symmetric.")
+@click.option(
+    "--weight-zero-point",
+    metavar="TYPE",
+    help="Type of weight zero points: ui4, f16, ...; 'none' for symmetric.",
+)
 @click.option("--weight-min", metavar="TYPE", help="Float type of weight minima, instead of zero points.")
 @click.option("--weight-granularity", metavar="G", help="per_tensor, per_channel or per_group.")
-@click.option("--group-size", "--weight-group-size", type=click.IntRange(1), metavar="N", help="Weights that share a scale.")
+@click.option(
+    "--group-size",
+    "--weight-group-size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Weights that share a scale.",
+)
 @click.option("--weight-method", metavar="M", help="How weight scales are chosen: absmax, minmax, mse, mlc.")
 @click.option("--pad", "--weight-pad", is_flag=True, help="Allow a last group shorter than the group size.")
 @click.option("--quantize-last-layer", is_flag=True, help="Quantize lm_head too.")
 @click.option("--quantize-embedding", is_flag=True, help="Quantize the embedding too.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Layers to leave alone, by name or glob; may be repeated.")
-@click.option("--calibration", metavar="FILE", help="Text (or .npy token ids) for static input scales; 'demo' for the demo's text.")
-@click.option("--statistic", default="minmax", show_default=True, metavar="S", help="absmax, minmax, percentile, moving_average.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Layers to leave alone, by name or glob; may be repeated.",
+)
+@click.option(
+    "--calibration",
+    metavar="FILE",
+    help="Text (or .npy token ids) for static input scales; 'demo' for the demo's text.",
+)
+@click.option(
+    "--statistic",
+    default="minmax",
+    show_default=True,
+    metavar="S",
+    help="absmax, minmax, percentile, moving_average.",
+)
 @click.option("--samples", type=click.IntRange(1), default=16, show_default=True, help="Calibration windows.")
-@click.option("--context", type=click.IntRange(2), default=512, show_default=True, help="Tokens of a calibration window.")
-@click.option("--target", default="numpy", show_default=True, help="Check that this target can run the result.")
+@click.option(
+    "--context",
+    type=click.IntRange(2),
+    default=512,
+    show_default=True,
+    help="Tokens of a calibration window.",
+)
+@click.option(
+    "--target", default="numpy", show_default=True, help="Check that this target can run the result."
+)
 @click.option("--print-pipeline", is_flag=True, help="Print the pass pipeline and stop.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done to each layer, write nothing.")
 @threads_option
@@ -112,8 +161,13 @@ def quantize(**arguments: Any) -> None:
 @click.option("--tokens", metavar="FILE", help="Token ids instead of text: .npy or whitespace-separated.")
 @click.option("--context", type=click.IntRange(2), default=512, show_default=True, help="Tokens in a window.")
 @click.option("--max-tokens", type=click.IntRange(2), help="Use only the first N tokens.")
-@click.option("--bos", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-              help="BOS in front of each window; auto: as the tokenizer's configuration asks.")
+@click.option(
+    "--bos",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="BOS in front of each window; auto: as the tokenizer's configuration asks.",
+)
 @click.option("--reference", metavar="MODEL", help="Also compare with this model's predictions.")
 @backend_option
 @threads_option
@@ -128,9 +182,13 @@ def evaluate(**arguments: Any) -> None:
 @cli.command("run")
 @click.argument("model")
 @click.option("--prompt", required=True, help="Text to continue; special tokens in it are recognized.")
-@click.option("-n", "--tokens", type=click.IntRange(1), default=128, show_default=True, help="Tokens at most.")
+@click.option(
+    "-n", "--tokens", type=click.IntRange(1), default=128, show_default=True, help="Tokens at most."
+)
 @click.option("--chat", is_flag=True, help="Put the prompt into the model's chat template.")
-@click.option("--temperature", type=float, default=0.0, show_default=True, help="0 takes the most likely token.")
+@click.option(
+    "--temperature", type=float, default=0.0, show_default=True, help="0 takes the most likely token."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @backend_option
 @threads_option

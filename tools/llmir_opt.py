@@ -312,11 +312,12 @@ class LLMIROptMain(xDSLOptMain):
             return None
 
     def _open_weights(self, module: ModuleOp) -> None:
-        from llmir.tools.opt_weights import open_weights
+        from llmir.tools.opt_weights import open_tokenizer, open_weights
 
         path = self.args.input_file
         folder = Path() if path is None else Path(path).parent
         self.context.weights = open_weights(module, folder, self.get_input_name())
+        self.context.tokenizer = open_tokenizer(folder)
 
     def _save_weights(self, module: ModuleOp) -> None:
         from llmir.tools.opt_weights import ATTRIBUTE, save_weights, weights_name

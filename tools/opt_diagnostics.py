@@ -71,7 +71,7 @@ def _errors(module: ModuleOp) -> Iterator[tuple[Operation, str]]:
         except (VerifyException, ValueError) as e:
             yield op, str(e)
         for region in op.regions:
-            if len(region.blocks) == 1 and not region.block.ops and not op.has_trait(NoTerminator):
+            if len(region.blocks) == 1 and not region.block.first_op and not op.has_trait(NoTerminator):
                 yield op, "has an empty block where a terminator is expected"
     yield from symbol_errors(module)
 

@@ -320,7 +320,7 @@ def type_text(type: Any) -> str:
     """A type in words: `int`, `one of a, b`, `list of int`, `float or none`."""
     members = _members(type)
     if len(members) > 1:
-        return " or ".join(type_text(m) for m in members)
+        return " or ".join(type_text(m) for m in members if m is not int or float not in members)
     origin, arguments = typing.get_origin(type), typing.get_args(type)
     if type is NoneType:
         return "none"

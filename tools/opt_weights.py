@@ -12,11 +12,17 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from llmir.errors import InputError, UsageError
 from llmir.program.files import sync
-from llmir.program.program import Program
+from llmir.program.program import TOKENIZER, Program
 from llmir.program.safetensors_file import open_safetensors, write_safetensors
 from llmir.program.store import WeightStore
 
 ATTRIBUTE = "llm.weights"
+
+
+def open_tokenizer(folder: Path) -> bytes | None:
+    """The tokenizer.json beside a module, if there is one; passes that run the program on text need it."""
+    path = folder / TOKENIZER
+    return path.read_bytes() if path.is_file() else None
 
 
 def open_weights(module: ModuleOp, folder: Path, name: str) -> WeightStore:

@@ -29,7 +29,9 @@ SAME_NAME = (
 )
 
 
-def run(model: str, output: str | None, as_json: bool, print_pipeline: bool, dry_run: bool, **options: Any) -> None:
+def run(
+    model: str, output: str | None, as_json: bool, print_pipeline: bool, dry_run: bool, **options: Any
+) -> None:
     """Quantize a model, save it and report."""
     out = Output(as_json)
     passes = pipeline(chosen_recipe(options), calibration(options))
@@ -142,7 +144,9 @@ def show_plan(out: Output, program: Program, passes: Pipeline) -> None:
         scheme = scheme_of(layer)
         remark = layer.attributes.get("llm.remark")
         said = str(scheme) if scheme is not None else getattr(remark, "data", "no rule for it")
-        layers.append({"module": module_name(layer), "scheme": None if scheme is None else str(scheme), "said": said})
+        layers.append(
+            {"module": module_name(layer), "scheme": None if scheme is None else str(scheme), "said": said}
+        )
         out.show(f"{layers[-1]['module']}: {said}")
     out.show(f"pipeline: {passes}", "nothing was written (--dry-run)")
     out.finish({"pipeline": str(passes), "layers": layers})
@@ -160,8 +164,11 @@ def outcome(before: SizeReport, after: SizeReport, output: Path) -> list[tuple[s
         facts.append(("left alone", f"{len(others)}: norms and biases, kept as floats"))
     file = weight_file_bytes(output)
     facts += [
-        ("bits per weight", f"{8 * file / after.parameters:.3f} of the file, "
-         + ("no linears" if linear is None else f"{linear:.3f} of the linears")),
+        (
+            "bits per weight",
+            f"{8 * file / after.parameters:.3f} of the file, "
+            + ("no linears" if linear is None else f"{linear:.3f} of the linears"),
+        ),
         ("bytes", f"{bytes_text(before.weight_bytes)} before, {bytes_text(file)} after"),
         ("written", str(output)),
     ]

@@ -51,7 +51,10 @@ def run(
     speed = len(produced) / seconds if produced else 0.0
     if not as_json:
         sys.stdout.write("\n")
-        print(f"{len(ids)} prompt tokens, {len(produced)} generated, {speed:.1f} tokens/s, backend {backend}", file=sys.stderr)
+        print(
+            f"{len(ids)} prompt tokens, {len(produced)} generated, {speed:.1f} tokens/s, backend {backend}",
+            file=sys.stderr,
+        )
     out.finish(
         {
             "model": model,

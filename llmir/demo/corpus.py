@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tokenizers
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from llmir.demo.grammar import sample_corpus
+
+# The Rust library ships no complete types.
+_tokenizers: Any = tokenizers
 
 VOCAB_SIZE = 768
 END_OF_TEXT = "<|endoftext|>"
@@ -21,21 +24,20 @@ EVALUATION_DOCUMENTS = 480
 SHARD_DOCUMENTS = 20_000
 
 
-def train_tokenizer() -> Tokenizer:
-    """Train a byte-level BPE tokenizer (VOCAB_SIZE ids, id 0 is END_OF_TEXT) on sampled documents.
+def train_tokenizer() -> Any:
+    """Train a byte-level BPE `tokenizers.Tokenizer` on sampled documents: VOCAB_SIZE ids, 0 is END_OF_TEXT.
 
     All 256 bytes are in the vocabulary, so any UTF-8 text can be encoded. Documents are separated by a line
     break, an ordinary token; END_OF_TEXT never occurs in them.
     """
-    # The untyped calls into the Rust library stay in this function.
-    api: Any = pre_tokenizers
-    tokenizer: Any = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = api.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer: Any = trainers.BpeTrainer(
+    pre_tokenizers = _tokenizers.pre_tokenizers
+    tokenizer = _tokenizers.Tokenizer(_tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = _tokenizers.decoders.ByteLevel()
+    trainer = _tokenizers.trainers.BpeTrainer(
         vocab_size=VOCAB_SIZE,
         special_tokens=[END_OF_TEXT],
-        initial_alphabet=api.ByteLevel.alphabet(),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     text, _ = sample_corpus(TOKENIZER_SEED, SHARD_DOCUMENTS)
@@ -43,7 +45,12 @@ def train_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def encode(tokenizer: Tokenizer, text: str) -> NDArray[np.uint16]:
+def read_tokenizer(path: Path) -> Any:
+    """The `tokenizers.Tokenizer` stored at a path."""
+    return _tokenizers.Tokenizer.from_file(str(path))
+
+
+def encode(tokenizer: Any, text: str) -> NDArray[np.uint16]:
     """Token ids, shape (tokens,), of a text of line-separated documents."""
     # The pre-tokenizer never joins a line break with what follows it, so lines can be encoded one by one.
     encodings: list[Any] = tokenizer.encode_batch(text.splitlines(keepends=True), add_special_tokens=False)
@@ -52,7 +59,7 @@ def encode(tokenizer: Tokenizer, text: str) -> NDArray[np.uint16]:
 
 def _encode_shard(tokenizer_path: Path, seed: int) -> NDArray[np.uint16]:
     text, _ = sample_corpus(seed, SHARD_DOCUMENTS)
-    return encode(Tokenizer.from_file(str(tokenizer_path)), text)
+    return encode(read_tokenizer(tokenizer_path), text)
 
 
 def training_tokens(tokenizer_path: Path, shards: int) -> NDArray[np.uint16]:

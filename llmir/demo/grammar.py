@@ -46,20 +46,30 @@ PEOPLE: dict[str, str] = {
 }
 """Name -> pronoun."""
 
-ROLES = ("baker", "sailor", "smith", "nurse", "pilot", "judge", "miner", "poet")
-ROLES += ("cook", "guard", "tailor", "painter", "farmer", "singer")
+# fmt: off
+ROLES = (
+    "baker", "sailor", "smith", "nurse", "pilot", "judge", "miner", "poet",
+    "cook", "guard", "tailor", "painter", "farmer", "singer",
+)
 
-THINGS = ("rope", "lamp", "pot", "bell", "coin", "book", "key", "drum", "cup", "map")
-THINGS += ("hat", "ring", "pen", "nail", "jug", "flute")
+THINGS = (
+    "rope", "lamp", "pot", "bell", "coin", "book", "key", "drum", "cup", "map",
+    "hat", "ring", "pen", "nail", "jug", "flute",
+)
 
 AMOUNTS = {"a": 0.3, "two": 0.25, "three": 0.2, "four": 0.15, "five": 0.1}
 COUNTING = ("one", "two", "three", "four", "five")
 
-ADJECTIVES = ("red", "new", "big", "wet", "shy", "tall", "blue", "cold", "grey", "loud")
-ADJECTIVES += ("slow", "thin", "warm", "wild", "kind", "brave")
+ADJECTIVES = (
+    "red", "new", "big", "wet", "shy", "tall", "blue", "cold", "grey", "loud",
+    "slow", "thin", "warm", "wild", "kind", "brave",
+)
 
-ACTIONS = ("see", "find", "help", "love", "hear", "need", "want", "hold", "lift", "feed")
-ACTIONS += ("draw", "seek", "fear", "greet", "follow", "paint")
+ACTIONS = (
+    "see", "find", "help", "love", "hear", "need", "want", "hold", "lift", "feed",
+    "draw", "seek", "fear", "greet", "follow", "paint",
+)
+# fmt: on
 
 DEEDS = ("sleep", "sing", "wait", "run", "jump", "shine", "fall", "turn")
 ADVERBS = ("today", "again", "alone", "twice", "at noon", "at dusk", "in peace", "in vain")
@@ -83,7 +93,7 @@ class Person:
 
     @property
     def pronoun(self) -> str:
-        """"he" or "she"."""
+        """ "he" or "she"."""
         return PEOPLE[self.name]
 
     @property
@@ -167,8 +177,20 @@ def _phrase_rules(topic: str) -> dict[str, dict[str, float]]:
         "NP.s": {"DET.s ADJ NOUN.s POST.s": 1.0},
         "NP.p": {"DET.p ADJ NOUN.p POST.p": 1.0},
         "NP": {"NP.s": 0.55, "NP.p": 0.45},
-        "POST.s": {"": 0.58, "PLACE CORE": 0.18, "that VERB.s CORE": 0.09, "that WHO VERB.s": 0.07, "ROUND": 0.08},
-        "POST.p": {"": 0.58, "PLACE CORE": 0.18, "that VERB.p CORE": 0.09, "that WHO VERB.s": 0.07, "ROUND": 0.08},
+        "POST.s": {
+            "": 0.58,
+            "PLACE CORE": 0.18,
+            "that VERB.s CORE": 0.09,
+            "that WHO VERB.s": 0.07,
+            "ROUND": 0.08,
+        },
+        "POST.p": {
+            "": 0.58,
+            "PLACE CORE": 0.18,
+            "that VERB.p CORE": 0.09,
+            "that WHO VERB.s": 0.07,
+            "ROUND": 0.08,
+        },
         "WHO": _uniform(["$A.name", "$B.name", "the $A.role", "the $B.role"]),
         "ROUND": {"( REMARK )": 0.6, "( REMARK SQUARE )": 0.4},
         "SQUARE": {"[ REMARK ]": 0.7, "[ REMARK CURLY ]": 0.3},
@@ -196,7 +218,10 @@ def _ending_rules(swapped: int) -> dict[str, dict[str, float]]:
     """The last sentence, and what people say, both of which recall who has what."""
     rules: dict[str, dict[str, float]] = {f"END.{swapped}": {}}
     for who, thing in _holdings(swapped).items():
-        rules[f"END.{swapped}"][f"at last ${who}.name has {thing}.amount {thing}.noun ."] = 0.5
+        rules[f"END.{swapped}"] |= {
+            f"at last ${who}.name has {thing}.amount {thing}.noun .": 0.25,
+            f"at last ${who}.name DEED.s ADV .": 0.25,
+        }
         rules[f"SPEECH.{who}.{swapped}"] = {
             "`` I VERB.p NP . ''": 0.35,
             "`` you VERB.p NP . ''": 0.25,
@@ -230,9 +255,11 @@ def _story_rule(told: int, last: str, swapped: int) -> dict[str, float]:
 @cache
 def rules(topic: str) -> Rules:
     """The rules under a topic; the start symbol is DOCUMENT and every rule's probabilities sum to 1."""
-    has = "$A.name the $A.role has $thing0.amount $thing0.noun"
+    holders = [
+        f"the ${who}.role ${who}.name has {thing}.amount {thing}.noun" for who, thing in _holdings(0).items()
+    ]
     table: dict[str, dict[str, float]] = {
-        "DOCUMENT": {f"$topic : {has} , $B.name the $B.role $thing1.amount $thing1.noun . STORY.0.-.0": 1.0},
+        "DOCUMENT": {f"$topic : {holders[0]} , {holders[1]} . STORY.0.-.0": 1.0},
         "NATURE": {
             "NP.s DEED.s ADV .": 0.25,
             "NP.p DEED.p ADV .": 0.25,

@@ -27,12 +27,13 @@ def pack(codes: NDArray[np.int8] | NDArray[np.uint8], bits: int) -> NDArray[np.u
     if bits == 8:
         return raw
     length = raw.shape[-1]
-    if bits in (2, 4):  # whole codes per byte: shift and or
-        per_byte = 8 // bits
-        padded = _pad_last(raw & np.uint8((1 << bits) - 1), -length % per_byte)
-        lanes = padded.reshape(*raw.shape[:-1], -1, per_byte)
-        shifts = np.arange(0, 8, bits, dtype=np.uint8)
-        return np.bitwise_or.reduce(lanes << shifts, axis=-1)
+    if bits in (2, 4):  # whole codes per byte
+        per_byte, mask = 8 // bits, np.uint8((1 << bits) - 1)
+        packed = np.zeros((*raw.shape[:-1], packed_length(length, bits)), np.uint8)
+        for lane in range(per_byte):
+            codes_of_lane = raw[..., lane::per_byte] & mask
+            packed[..., : codes_of_lane.shape[-1]] |= codes_of_lane << np.uint8(lane * bits)
+        return packed
     stream = np.unpackbits(raw[..., None], axis=-1, count=bits, bitorder="little")
     return np.packbits(stream.reshape(*raw.shape[:-1], length * bits), axis=-1, bitorder="little")
 
@@ -41,10 +42,13 @@ def unpack(packed: NDArray[np.uint8], bits: int, length: int, signed: bool) -> N
     """Unpack bytes uint8 [..., ceil(length * bits / 8)] into codes [..., length], int8 if signed else uint8."""
     if bits == 8:
         return packed.view(np.int8) if signed else packed
+    codes: NDArray[Any]
     if bits in (2, 4):
-        shifts = np.arange(0, 8, bits, dtype=np.uint8)
-        lanes = (packed[..., None] >> shifts) & np.uint8((1 << bits) - 1)
-        codes = lanes.reshape(*packed.shape[:-1], -1)[..., :length]
+        per_byte, mask = 8 // bits, np.uint8((1 << bits) - 1)
+        codes = np.empty((*packed.shape[:-1], length), np.uint8)
+        for lane in range(per_byte):
+            count = len(range(lane, length, per_byte))
+            codes[..., lane::per_byte] = (packed[..., :count] >> np.uint8(lane * bits)) & mask
     else:
         stream = np.unpackbits(packed, axis=-1, count=length * bits, bitorder="little")
         codes = np.packbits(stream.reshape(*packed.shape[:-1], length, bits), axis=-1, bitorder="little")[..., 0]
@@ -52,9 +56,3 @@ def unpack(packed: NDArray[np.uint8], bits: int, length: int, signed: bool) -> N
         return np.ascontiguousarray(codes)
     shift = np.uint8(8 - bits)  # move the sign bit up, then shift back arithmetically
     return (codes << shift).view(np.int8) >> np.int8(shift)
-
-
-def _pad_last(array: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    if not count:
-        return array
-    return np.concatenate([array, np.zeros((*array.shape[:-1], count), np.uint8)], axis=-1)

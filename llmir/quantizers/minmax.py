@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llmir.formats.elements import Integer
 from llmir.formats.quantized import QuantizedFormat
-from llmir.quantizers.parameters import Groups, Parameters, store_scale, store_zero_point
+from llmir.quantizers.parameters import Groups, Parameters, store_floats, store_scale, store_zero_point
 
 
 def value_range(groups: Groups, target: QuantizedFormat) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -37,7 +37,7 @@ def parameters_of_range(
     exact = np.where(exact == 0, np.float32(1), exact)
     lowest = np.float32(target.element.minimum)
     if target.minimum is not None:
-        return Parameters(scale, minimum=(lo - lowest * exact).astype(target.minimum))
+        return Parameters(scale, minimum=store_floats(lo - lowest * exact, target.minimum, "minimum"))
     assert target.zero_point is not None
     return Parameters(scale, zero_point=store_zero_point(lowest - lo / exact, target.zero_point))
 

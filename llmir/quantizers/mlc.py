@@ -16,19 +16,34 @@ from numpy.typing import NDArray
 
 from llmir.formats.elements import Integer
 from llmir.formats.quantized import QuantizedFormat
-from llmir.quantizers.parameters import Groups, Parameters
+from llmir.quantizers.parameters import Groups, Parameters, store_floats
 
 
 def mlc(groups: Groups, target: QuantizedFormat) -> tuple[NDArray[Any], Parameters]:
-    """Codes int8 [R, g] and scales [R] of groups float32 [R, g]; the model dtype is the scale's."""
+    """Codes int8 [R, g] and scales [R] of groups float32 [R, g]; the model dtype is the scale's.
+
+    ValueError when the format is another one, or a weight does not fit the model dtype.
+    """
     element = target.element
     if not (isinstance(element, Integer) and element.signed and target.symmetric):
         raise ValueError("mlc group quantization has signed integer codes and no zero point")
     top = np.float32(element.maximum)
-    weights = groups.astype(target.scale)
-    scale = (np.abs(weights).max(axis=1).astype(np.float32) / top).astype(target.scale)
-    dtype = np.dtype(np.float16) if target.scale == np.float16 else np.dtype(np.float32)
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 in a group of zeros
-        units = weights.astype(dtype) / scale.astype(dtype)[:, None] + dtype.type(top)
-    codes = np.clip(np.nan_to_num(np.rint(units), nan=0.0), 0, 2 * top) - top
-    return codes.astype(np.int8), Parameters(scale)
+    weights = store_floats(groups, target.scale, "weight").astype(np.float32)
+    scale = (np.abs(weights).max(axis=1) / top).astype(target.scale)
+    divisor = scale.astype(np.float32)[:, None]
+    # a float32 operation on float16 values, rounded to float16, is the float16 operation: 24 >= 2 * 11 + 2
+    step = _round_to_half if target.scale == np.float16 else _keep
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 in a group of zeros, replaced below
+        units = step(step(weights / divisor) + top)
+    np.rint(units, out=units)
+    np.clip(units, 0, 2 * top, out=units)
+    units -= top
+    return np.where(divisor == 0, -top, units).astype(np.int8), Parameters(scale)
+
+
+def _round_to_half(values: Groups) -> Groups:
+    return values.astype(np.float16).astype(np.float32)
+
+
+def _keep(values: Groups) -> Groups:
+    return values

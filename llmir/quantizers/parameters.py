@@ -24,13 +24,19 @@ class Parameters:
     minimum: NDArray[Any] | None = None
 
 
+def store_floats(values: NDArray[Any], dtype: np.dtype[Any], what: str) -> NDArray[Any]:
+    """Values rounded to their storage type; ValueError when one does not fit it."""
+    with np.errstate(over="ignore"):
+        stored = values.astype(dtype)
+    if not np.isfinite(stored.astype(np.float32)).all():
+        worst = float(values.flat[np.abs(values).argmax()])
+        raise ValueError(f"a {what} of {worst:.6g} does not fit {dtype}; use float32 {what}s")
+    return stored
+
+
 def store_scale(scale: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Scales rounded to their storage type; ValueError when one does not fit it."""
-    with np.errstate(over="ignore"):
-        stored = scale.astype(dtype)
-    if not np.isfinite(stored.astype(np.float32)).all():
-        raise ValueError(f"a scale of {float(scale.max()):.6g} does not fit {dtype}; use a float32 scale")
-    return stored
+    return store_floats(scale, dtype, "scale")
 
 
 def store_zero_point(zero_point: NDArray[Any], kind: Element | np.dtype[Any]) -> NDArray[Any]:

@@ -33,13 +33,13 @@ def words_of(text: str) -> list[str]:
 
 
 def cast_of(words: list[str]) -> Cast:
-    """Read the cast off `topic : A the role has amount thing , B the role amount thing .`"""
+    """Read the cast off `topic : the role A has amount thing , the role B has amount thing .`"""
 
     def person(name: str, role: str, amount: str, thing: str) -> Person:
         return Person(name, role, thing if amount == "a" else thing.removesuffix("s"), amount)
 
-    a = person(words[2], words[4], words[6], words[7])
-    b = person(words[9], words[11], words[12], words[13])
+    a = person(words[4], words[3], words[6], words[7])
+    b = person(words[11], words[10], words[13], words[14])
     return Cast(words[0], a, b)
 
 
@@ -102,7 +102,7 @@ def entropy_of_cast() -> float:
 @pytest.mark.parametrize("topic", list(grammar.TOPICS))
 def test_each_rule_is_a_distribution(topic: str) -> None:
     for symbol, alternatives in grammar.rules(topic).items():
-        assert math.fsum(p for p, _ in alternatives) == pytest.approx(1, abs=1e-12), symbol
+        assert math.isclose(math.fsum(p for p, _ in alternatives), 1, abs_tol=1e-12), symbol
         assert len({symbols for _, symbols in alternatives}) == len(alternatives), symbol
 
 
@@ -114,7 +114,8 @@ def test_information_content_is_the_probability_summed_over_all_derivations() ->
         cast = cast_of(words)
         number, probability = derivations(grammar.rules(cast.topic), grammar.slots(cast), words)
         assert number == 1, text
-        assert nats == pytest.approx(-math.log(probability) - math.log(cast_probability(cast)), rel=1e-9), text
+        expected = -math.log(probability) - math.log(cast_probability(cast))
+        assert math.isclose(nats, expected, rel_tol=1e-9), text
 
 
 def test_rendering_loses_nothing() -> None:
@@ -125,7 +126,7 @@ def test_rendering_loses_nothing() -> None:
 
 
 def test_a_sentence_that_breaks_agreement_has_no_derivation() -> None:
-    opening = "Farm: Mira the baker has a rope, Tom the smith two keys. "
+    opening = "Farm: the baker Mira has a rope, the smith Tom has two keys. "
     for body, number in (
         ("The goats sleep. At last Tom has two keys.", 1),
         ("The goats sleeps. At last Tom has two keys.", 0),
@@ -164,4 +165,4 @@ def test_a_corpus_is_its_documents_one_a_line() -> None:
     documents = [grammar.sample_document(rng) for _ in range(30)]
     assert text.endswith("\n")
     assert text.splitlines() == [document for document, _ in documents]
-    assert nats == pytest.approx(sum(cost for _, cost in documents))
+    assert math.isclose(nats, sum(cost for _, cost in documents), rel_tol=1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import time
 from typing import Any
 
 import ml_dtypes
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, FileLineColLoc, ModuleOp
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import ParseError
+from xdsl.utils.hints import isa
 
 from llmir.dialects.context import new_context
 from llmir.dialects.parser import parse_module
@@ -23,7 +25,7 @@ from llmir.dialects.parser import parse_module
 def dense(text: str) -> DenseIntOrFPElementsAttr:
     module = parse_module(new_context(), f"builtin.module attributes {{a = dense<{text}}} {{}}")
     attribute = module.attributes["a"]
-    assert isinstance(attribute, DenseIntOrFPElementsAttr)
+    assert isa(attribute, DenseIntOrFPElementsAttr)
     return attribute
 
 
@@ -138,6 +140,13 @@ def test_a_location_in_the_text_wins() -> None:
     text = 'func.func private @f() loc("model.py":7:9)'
     found = operations(parse_module(new_context(), text, "a.mlir"))
     assert place(found["func.func"]) == ("model.py", 7, 9)
+
+
+def test_an_open_string_is_refused_at_once() -> None:
+    start = time.process_time()
+    with pytest.raises(ParseError, match="before closing string literal"):
+        parse_module(new_context(), f'builtin.module attributes {{a = "{"x" * 100_000}')
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

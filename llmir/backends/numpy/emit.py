@@ -9,6 +9,8 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable
+from inspect import isfunction
+from inspect import isfunction
 from typing import Any
 
 import numpy as np
@@ -47,10 +49,19 @@ SHORT = 16
 """Constants of at most this many values are written as a list, longer ones as bytes."""
 
 
+RESERVED = ("np", "kernels", "quantized_kernels", "quantized_format", "load", "observe")
+"""Names at module level that are not the program's."""
+
+
+RESERVED = ("np", "kernels", "quantized_kernels", "quantized_format", "load", "observe")
+"""Names at module level that are not the program's."""
+
+
 def emit_source(module: ModuleOp) -> str:
     """The Python source of a module at kernel level; InputError names an operation that is not."""
-    emitter = _Emitter()
-    functions = [emitter.function(op) for op in module.body.ops if isinstance(op, func.FuncOp)]
+    declared = [op for op in module.body.ops if isinstance(op, func.FuncOp)]
+    emitter = _Emitter(_function_names(declared))
+    functions = [emitter.function(op) for op in declared]
     others = [op for op in module.body.ops if not isinstance(op, func.FuncOp | WeightOp)]
     if others:
         raise InputError(f"'{others[0].name}' at module level cannot be emitted; expected functions and weights")
@@ -64,9 +75,20 @@ def function_name(symbol: str) -> str:
     return f"_{name}" if name[:1].isdigit() or keyword.iskeyword(name) else name
 
 
+def _function_names(declared: list[func.FuncOp]) -> set[str]:
+    names: set[str] = set()
+    for op in declared:
+        name = function_name(op.sym_name.data)
+        if name in names or name in RESERVED:
+            raise InputError(f"function @{op.sym_name.data} needs another name, '{name}' is taken in its source")
+        names.add(name)
+    return names
+
+
 class _Emitter:
-    def __init__(self) -> None:
+    def __init__(self, functions: set[str]) -> None:
         self.constants: dict[str, str] = {}
+        self.functions = functions
 
     def function(self, op: func.FuncOp) -> str:
         if op.is_declaration or len(op.body.blocks) != 1:
@@ -82,7 +104,7 @@ class _Function:
     def __init__(self, emitter: _Emitter):
         self.emitter = emitter
         self.names: dict[SSAValue, str] = {}
-        self.taken: set[str] = {"np", "kernels", "quantized_kernels", "quantized_format", "load", "observe"}
+        self.taken: set[str] = {*RESERVED, *emitter.functions}
 
     def emit(self, op: func.FuncOp) -> str:
         block = op.body.blocks[0]
@@ -117,10 +139,12 @@ class _Function:
             case CallOp():
                 return self.assign(op, self.kernel_call(op))
             case LoadOp():
-                return self.assign(op, f'load("{op.symbol}", "{op.layout.data}")')
+                return self.assign(op, f"load({op.symbol!r}, {op.layout.data!r})")
             case func.CallOp():
-                arguments = ", ".join(self.names[v] for v in op.arguments)
-                return self.assign(op, f"{function_name(op.callee.string_value())}({arguments})")
+                callee = function_name(op.callee.string_value())
+                if callee not in self.emitter.functions:
+                    raise InputError(f"function @{op.callee.string_value()} is called but not defined")
+                return self.assign(op, f"{callee}({', '.join(self.names[v] for v in op.arguments)})")
             case func.ReturnOp():
                 values = ", ".join(self.names[v] for v in op.arguments)
                 return f"return {values}" if values else "return"
@@ -138,13 +162,12 @@ class _Function:
 
     def kernel_call(self, op: CallOp) -> str:
         arguments = [self.names[v] for v in op.arguments]
+        if (bad := next((key for key in op.attributes if not key.isidentifier()), None)) is not None:
+            raise InputError(f"'{bad}' is not the name of a constant of kernel '{op.kernel_name}'")
         arguments += [f"{key}={self.literal(value)}" for key, value in op.attributes.items()]
         if op.kernel_name == "observe":
             return f"observe({', '.join(arguments)})"
-        from llmir.backends.numpy import quantized_kernels
-
-        module = "quantized_kernels" if hasattr(quantized_kernels, op.kernel_name) else "kernels"
-        return f"{module}.{op.kernel_name}({', '.join(arguments)})"
+        return f"{kernel_module(op.kernel_name)}.{op.kernel_name}({', '.join(arguments)})"
 
     def literal(self, value: Attribute) -> str:
         """A constant attribute as a Python expression."""
@@ -173,6 +196,28 @@ class _Function:
                 return self.emitter.constant("constant", dense_expression(value))
             case _:
                 raise InputError(f"a constant of the form {value} cannot be emitted")
+
+
+def kernel_module(kernel: str) -> str:
+    """The module that defines a kernel; InputError when neither does."""
+    from llmir.backends.numpy import kernels, quantized_kernels
+
+    for module in (quantized_kernels, kernels):
+        found = vars(module).get(kernel)
+        if isfunction(found) and found.__module__ == module.__name__ and not kernel.startswith("_"):
+            return module.__name__.rpartition(".")[2]
+    raise InputError(f"the numpy backend has no kernel '{kernel}'")
+
+
+def kernel_module(kernel: str) -> str:
+    """The module that defines a kernel; InputError when neither does."""
+    from llmir.backends.numpy import kernels, quantized_kernels
+
+    for module in (quantized_kernels, kernels):
+        found = vars(module).get(kernel)
+        if isfunction(found) and found.__module__ == module.__name__ and not kernel.startswith("_"):
+            return module.__name__.rpartition(".")[2]
+    raise InputError(f"the numpy backend has no kernel '{kernel}'")
 
 
 def _values(op: Operation) -> Iterable[SSAValue]:

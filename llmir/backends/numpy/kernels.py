@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llmir.backends.numpy.parallel import run_pieces
+
 Float = NDArray[np.float32]
 
-QUERY_ROWS = 128
+QUERY_ROWS = 64
 """Rows of queries attended to at once: a tile's scores stay in cache, and keys after its last row are skipped."""
 
 ELEMENTWISE_ROWS = 64
@@ -57,26 +59,33 @@ def multiply(a: Float, b: Float) -> Float:
 def silu(x: Float) -> Float:
     """x * sigmoid(x)."""
     y = np.empty_like(x)
-    with np.errstate(over="ignore"):  # exp(-x) = inf gives the right limit, 0
-        for rows in _row_tiles(len(x)):
-            t = np.negative(x[rows])
-            np.exp(t, out=t)
-            t += 1
-            np.divide(x[rows], t, out=y[rows])
+
+    def piece(rows: slice) -> None:
+        _silu_into(x[rows], y[rows])
+
+    run_pieces([partial(piece, rows) for rows in _row_tiles(len(x))])
     return y
 
 
 def silu_multiply(gate: Float, up: Float) -> Float:
     """silu(gate) * up."""
     y = np.empty_like(gate)
-    with np.errstate(over="ignore"):
-        for rows in _row_tiles(len(gate)):
-            t = np.negative(gate[rows])
-            np.exp(t, out=t)
-            t += 1
-            np.divide(gate[rows], t, out=t)
-            np.multiply(t, up[rows], out=y[rows])
+
+    def piece(rows: slice) -> None:
+        _silu_into(gate[rows], y[rows])
+        y[rows] *= up[rows]
+
+    run_pieces([partial(piece, rows) for rows in _row_tiles(len(gate))])
     return y
+
+
+def _silu_into(x: Float, y: Float) -> None:
+    """x / (1 + exp(-x)), which tends to 0 where exp(-x) is infinite."""
+    np.negative(x, out=y)
+    with np.errstate(over="ignore"):
+        np.exp(y, out=y)
+    y += 1
+    np.divide(x, y, out=y)
 
 
 def reshape(x: Float, *, shape: tuple[int, ...]) -> Float:
@@ -99,12 +108,16 @@ def rope(
     divisors = None if factors is None else tuple(factors.tolist())
     cos, sin = rotations(position, len(x), x.shape[-1], theta, scaling, divisors)
     half = x.shape[-1] // 2
-    first, second = x[..., :half], x[..., half:]
     y = np.empty_like(x)
-    np.multiply(first, cos, out=y[..., :half])
-    y[..., :half] -= second * sin
-    np.multiply(second, cos, out=y[..., half:])
-    y[..., half:] += first * sin
+
+    def piece(rows: slice) -> None:
+        first, second = x[rows, :, :half], x[rows, :, half:]
+        np.multiply(first, cos[rows], out=y[rows, :, :half])
+        y[rows, :, :half] -= second * sin[rows]
+        np.multiply(second, cos[rows], out=y[rows, :, half:])
+        y[rows, :, half:] += first * sin[rows]
+
+    run_pieces([partial(piece, rows) for rows in _row_tiles(len(x))])
     return y
 
 
@@ -154,16 +167,19 @@ def attention(
     out = np.empty_like(query)
     grouped = query.reshape(tokens, kv_heads, shared, size)
     grouped_out = out.reshape(tokens, kv_heads, shared, size)
-    for start in range(0, tokens, QUERY_ROWS):
+
+    def piece(start: int, head: int) -> None:
         stop = min(tokens, start + QUERY_ROWS)
         first = 0 if window is None else max(0, position + start - window + 1)
         last = position + stop
         hidden = _hidden(stop - start, last - first, window)
-        for head in range(kv_heads):
-            q = grouped[start:stop, head].transpose(1, 0, 2) * np.float32(scale)
-            k, v = key[first:last, head], value[first:last, head]
-            y = _softmax_average(q.reshape(-1, size), k, v, hidden, shared)
-            grouped_out[start:stop, head] = y.reshape(shared, stop - start, size).transpose(1, 0, 2)
+        q = grouped[start:stop, head].transpose(1, 0, 2) * np.float32(scale)
+        k, v = key[first:last, head], value[first:last, head]
+        y = _softmax_average(q.reshape(-1, size), k, v, hidden, shared)
+        grouped_out[start:stop, head] = y.reshape(shared, stop - start, size).transpose(1, 0, 2)
+
+    starts = range(0, tokens, QUERY_ROWS)
+    run_pieces([partial(piece, start, head) for start in reversed(starts) for head in range(kv_heads)])
     return out
 
 
@@ -175,9 +191,8 @@ def _softmax_average(q: Float, k: Float, v: Float, hidden: Float | None, shared:
         tail += hidden
     scores -= scores.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
-    total = scores.sum(axis=-1, keepdims=True)
     y = scores @ v
-    y /= total
+    y /= scores.sum(axis=-1, keepdims=True)
     return y
 
 

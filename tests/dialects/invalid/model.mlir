@@ -1,0 +1,168 @@
+// error: weight is 8, expected two dimensions [N, K]
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<8xf32>) {
+  %r = llm.linear(%x, %w) : (tensor<2x8xf32>, tensor<8xf32>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: input is 2x8 and result is 3x4; all but the last dimension must agree
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>) {
+  %r = llm.linear(%x, %w) : (tensor<2x8xf32>, tensor<4x8xf32>) -> tensor<3x4xf32>
+  func.return
+}
+// -----
+// error: input is scalar and result is scalar; all but the last dimension must agree
+func.func @f(%x: tensor<f32>, %w: tensor<4x8xf32>) {
+  %r = llm.linear(%x, %w) : (tensor<f32>, tensor<4x8xf32>) -> tensor<f32>
+  func.return
+}
+// -----
+// error: input has K = 7 but weight is 4x8, that is K = 8
+func.func @f(%x: tensor<2x7xf32>, %w: tensor<4x8xf32>) {
+  %r = llm.linear(%x, %w) : (tensor<2x7xf32>, tensor<4x8xf32>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: result has N = 5 but weight is 4x8, that is N = 4
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>) {
+  %r = llm.linear(%x, %w) : (tensor<2x8xf32>, tensor<4x8xf32>) -> tensor<2x5xf32>
+  func.return
+}
+// -----
+// error: bias is 8, expected [N] with N = 4
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>, %b: tensor<8xf32>) {
+  %r = llm.linear(%x, %w) bias(%b)
+      : (tensor<2x8xf32>, tensor<4x8xf32>, tensor<8xf32>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: ids is 1x2, expected one dimension [T]
+func.func @f(%i: tensor<1x2xi64>, %t: tensor<9x4xf32>) {
+  %r = llm.embedding(%i, %t) : (tensor<1x2xi64>, tensor<9x4xf32>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: table is 9, expected two dimensions [V, H]
+func.func @f(%i: tensor<2xi64>, %t: tensor<9xf32>) {
+  %r = llm.embedding(%i, %t) : (tensor<2xi64>, tensor<9xf32>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: result is 2x5, expected [T, H] = 2x4
+func.func @f(%i: tensor<2xi64>, %t: tensor<9x4xf32>) {
+  %r = llm.embedding(%i, %t) : (tensor<2xi64>, tensor<9x4xf32>) -> tensor<2x5xf32>
+  func.return
+}
+// -----
+// error: expected a tensor of integers
+func.func @f(%i: tensor<2xf32>, %t: tensor<9x4xf32>) {
+  %r = llm.embedding(%i, %t) : (tensor<2xf32>, tensor<9x4xf32>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: input is 2x4 but result is 2x5; shapes must agree
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4xf32>) {
+  %r = llm.rms_norm(%x, %w) {epsilon = 0.0 : f32}
+      : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x5xf32>
+  func.return
+}
+// -----
+// error: weight is 5, expected the last dimension of input 2x4
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<5xf32>) {
+  %r = llm.rms_norm(%x, %w) {epsilon = 0.0 : f32}
+      : (tensor<2x4xf32>, tensor<5xf32>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: epsilon must not be negative, got -1.0
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4xf32>) {
+  %r = llm.rms_norm(%x, %w) {epsilon = -1.0 : f32}
+      : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: input is 2x4, expected three dimensions [T, heads, D]
+func.func @f(%x: tensor<2x4xf32>) {
+  %r = llm.rope(%x) {theta = 1.0 : f64} : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: head size D must be static and even, input is 2x3x5
+func.func @f(%x: tensor<2x3x5xf32>) {
+  %r = llm.rope(%x) {theta = 1.0 : f64} : (tensor<2x3x5xf32>) -> tensor<2x3x5xf32>
+  func.return
+}
+// -----
+// error: head size D must be static and even, input is 2x3x?
+func.func @f(%x: tensor<2x3x?xf32>) {
+  %r = llm.rope(%x) {theta = 1.0 : f64} : (tensor<2x3x?xf32>) -> tensor<2x3x?xf32>
+  func.return
+}
+// -----
+// error: theta must be positive, got 0.0
+func.func @f(%x: tensor<2x3x4xf32>) {
+  %r = llm.rope(%x) {theta = 0.0 : f64} : (tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
+  func.return
+}
+// -----
+// error: factors and scaling exclude each other: both change the frequencies
+func.func @f(%x: tensor<2x3x4xf32>, %f: tensor<2xf32>) {
+  %r = llm.rope(%x) factors(%f) {theta = 1.0 : f64, scaling = #llm.rope_scaling<linear, factor=2.0>}
+      : (tensor<2x3x4xf32>, tensor<2xf32>) -> tensor<2x3x4xf32>
+  func.return
+}
+// -----
+// error: factors is 4, expected [D / 2] = 2
+func.func @f(%x: tensor<2x3x4xf32>, %f: tensor<4xf32>) {
+  %r = llm.rope(%x) factors(%f) {theta = 1.0 : f64}
+      : (tensor<2x3x4xf32>, tensor<4xf32>) -> tensor<2x3x4xf32>
+  func.return
+}
+// -----
+// error: cache is 16x3x8 and update is 2x4x8, expected [capacity, heads, D] and [T, heads, D]
+func.func @f(%c: tensor<16x3x8xf32>, %u: tensor<2x4x8xf32>, %p: index) {
+  %r = llm.update_cache(%c, %u, %p)
+      : (tensor<16x3x8xf32>, tensor<2x4x8xf32>, index) -> tensor<16x3x8xf32>
+  func.return
+}
+// -----
+// error: the cache has another use, but its storage is overwritten here
+func.func @f(%c: tensor<16x3x8xf32>, %u: tensor<2x3x8xf32>, %p: index) {
+  %r = llm.update_cache(%c, %u, %p)
+      : (tensor<16x3x8xf32>, tensor<2x3x8xf32>, index) -> tensor<16x3x8xf32>
+  %s = llm.silu(%c) : (tensor<16x3x8xf32>) -> tensor<16x3x8xf32>
+  func.return
+}
+// -----
+// error: query is 2x4x8 and key is 2x4x9, expected [T, heads, D] and [S, kv_heads, D]
+func.func @f(%q: tensor<2x4x8xf32>, %k: tensor<2x4x9xf32>) {
+  %r = llm.attention(%q, %k, %k) {scale = 1.0 : f32}
+      : (tensor<2x4x8xf32>, tensor<2x4x9xf32>, tensor<2x4x9xf32>) -> tensor<2x4x8xf32>
+  func.return
+}
+// -----
+// error: 4 query heads cannot share 3 key heads evenly
+func.func @f(%q: tensor<2x4x8xf32>, %k: tensor<2x3x8xf32>) {
+  %r = llm.attention(%q, %k, %k) {scale = 1.0 : f32}
+      : (tensor<2x4x8xf32>, tensor<2x3x8xf32>, tensor<2x3x8xf32>) -> tensor<2x4x8xf32>
+  func.return
+}
+// -----
+// error: ? query heads cannot share 3 key heads evenly
+func.func @f(%q: tensor<2x?x8xf32>, %k: tensor<2x3x8xf32>) {
+  %r = llm.attention(%q, %k, %k) {scale = 1.0 : f32}
+      : (tensor<2x?x8xf32>, tensor<2x3x8xf32>, tensor<2x3x8xf32>) -> tensor<2x?x8xf32>
+  func.return
+}
+// -----
+// error: window must be at least 1, got 0
+func.func @f(%q: tensor<2x4x8xf32>, %k: tensor<2x2x8xf32>) {
+  %r = llm.attention(%q, %k, %k) {scale = 1.0 : f32, window = 0 : i64}
+      : (tensor<2x4x8xf32>, tensor<2x2x8xf32>, tensor<2x2x8xf32>) -> tensor<2x4x8xf32>
+  func.return
+}
+// -----
+// error: input is 4 but result is 5; shapes must agree
+func.func @f(%x: tensor<4xf32>) {
+  %r = llm.silu(%x) : (tensor<4xf32>) -> tensor<5xf32>
+  func.return
+}

@@ -1,0 +1,14 @@
+// error: Expected memref, vector or tensor type of integer, index, float, or complex
+builtin.module attributes {a = dense<1.0> : i32} {}
+// -----
+// error: Dense literal attribute should have a static shape.
+builtin.module attributes {a = dense<1.0> : tensor<?xf32>} {}
+// -----
+// error: Integer value 300 is out of range for type i8
+builtin.module attributes {a = dense<300> : tensor<2xi8>} {}
+// -----
+// error: 0x1FFFFFFFF has more bits than f32
+builtin.module attributes {a = dense<0x1FFFFFFFF> : tensor<2xf32>} {}
+// -----
+// error: 0x1FFFF has more bits than f16
+builtin.module attributes {a = dense<[0x1FFFF, 0x0]> : tensor<2xf16>} {}

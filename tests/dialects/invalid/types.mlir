@@ -1,0 +1,80 @@
+// error: unknown element format 'i9', expected i1..i8, ui1..ui8 or one of f8E4M3FN
+func.func private @f(!llm.quantized_tensor<4xi9, scale=f32>)
+// -----
+// error: unknown element format 'f32'
+func.func private @f(!llm.quantized_tensor<4xf32, scale=f32>)
+// -----
+// error: expected one of f16, bf16, f32, f64, got f8E5M2
+func.func private @f(!llm.quantized_tensor<4xi8, scale=f8E5M2>)
+// -----
+// error: Unexpected attribute i8
+func.func private @f(!llm.quantized_tensor<4xi8, scale=i8>)
+// -----
+// error: a symmetric quantized tensor has no zero point; remove zp
+func.func private @f(!llm.quantized_tensor<4xi8, zp=i8, symmetric=true>)
+// -----
+// error: a symmetric quantized tensor has no minimum; remove min
+func.func private @f(!llm.quantized_tensor<4xui8, min=f32, symmetric=true>)
+// -----
+// error: zp and min exclude each other: real is (code - zp) * scale or code * scale
+func.func private @f(!llm.quantized_tensor<4xui8, zp=ui8, min=f32>)
+// -----
+// error: f8E5M2 codes are floats and have no zero point; remove zp and min
+func.func private @f(!llm.quantized_tensor<4xf8E5M2, zp=f16>)
+// -----
+// error: zero point type i4 cannot hold every i8 code; use i8 or a wider type
+func.func private @f(!llm.quantized_tensor<4xi8, zp=i4>)
+// -----
+// error: zero point type ui8 cannot hold every i8 code; use i8 or a wider type
+func.func private @f(!llm.quantized_tensor<4xi8, zp=ui8>)
+// -----
+// error: expected one of f16, bf16, f32, f64, got f8E5M2
+func.func private @f(!llm.quantized_tensor<4xi8, zp=f8E5M2>)
+// -----
+// error: expected one of f16, bf16, f32, f64, got f8E5M2
+func.func private @f(!llm.quantized_tensor<4xi8, min=f8E5M2>)
+// -----
+// error: axis 2 is out of range for rank 2, expected 0 to 1
+func.func private @f(!llm.quantized_tensor<4x8xi8, axis=2>)
+// -----
+// error: axis -1 is out of range for rank 2, expected 0 to 1
+func.func private @f(!llm.quantized_tensor<4x8xi8, axis=-1>)
+// -----
+// error: pad is for groups; give group_size too, or remove pad
+func.func private @f(!llm.quantized_tensor<4x8xi8, pad=1>)
+// -----
+// error: group_size must be at least 1, got 0
+func.func private @f(!llm.quantized_tensor<4x8xi8, group_size=0>)
+// -----
+// error: group_size needs a dimension to group along, the tensor is a scalar
+func.func private @f(!llm.quantized_tensor<i8, group_size=4>)
+// -----
+// error: pad needs a static size, dimension 1 is dynamic
+func.func private @f(!llm.quantized_tensor<4x?xi8, group_size=8, pad=1>)
+// -----
+// error: group_size 128 does not divide dimension 1 of size 1000; use a divisor, or say pad=24
+func.func private @f(!llm.quantized_tensor<4x1000xi8, group_size=128>)
+// -----
+// error: group_size 128 does not divide dimension 0 of size 1000
+func.func private @f(!llm.quantized_tensor<1000x4xi8, group_size=128, axis=0>)
+// -----
+// error: pad is 8, but groups of 128 over dimension 1 of size 1000 need pad=24
+func.func private @f(!llm.quantized_tensor<4x1000xi8, group_size=128, pad=8>)
+// -----
+// error: unknown parameter 'zero', expected one of scale, zp, min, symmetric, group_size, axis, pad
+func.func private @f(!llm.quantized_tensor<4xi8, zero=i8>)
+// -----
+// error: parameter 'axis' is given twice
+func.func private @f(!llm.quantized_tensor<4xi8, axis=0, axis=0>)
+// -----
+// error: a mixed element type needs at least two formats, got 1
+func.func private @f(!llm.mixed<i8>)
+// -----
+// error: a mixed element type lists each format once, got i8, i4, i8
+func.func private @f(!llm.mixed<i8,i4,i8>)
+// -----
+// error: a mixed quantized tensor chooses a format for each row, it cannot be a
+func.func private @f(!llm.mixed_quantized_tensor<!llm.mixed<i8,i4>, scale=f32>)
+// -----
+// error: unknown parameter 'axis', expected one of scale
+func.func private @f(!llm.mixed_quantized_tensor<4x!llm.mixed<i8,i4>, axis=0>)

@@ -1,0 +1,120 @@
+"""assign-schemes: which layers get a scheme, what the options say in it, and what is refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tiny_model import layers, passed, tiny_program
+from xdsl.dialects.builtin import StringAttr
+
+from llmir.errors import InputError, UsageError
+from llmir.passes.pipeline import Pipeline
+from llmir.program.program import Program
+
+LINEARS = sorted(name for name in layers(tiny_program().module) if name != "model.embed_tokens")
+
+
+def schemes(program: Program) -> dict[str, str]:
+    return {n: str(op.attributes["llm.scheme"]) for n, op in layers(program.module).items() if "llm.scheme" in op.attributes}
+
+
+def remarks(program: Program) -> dict[str, str]:
+    found = {n: op.attributes.get("llm.remark") for n, op in layers(program.module).items()}
+    return {n: r.data for n, r in found.items() if isinstance(r, StringAttr)}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", set(LINEARS)),
+        ("ops=embedding", {"model.embed_tokens"}),
+        ("ops=linear,embedding", {*LINEARS, "model.embed_tokens"}),
+        ('modules="lm_head"', {"lm_head"}),
+        ('modules="*.mlp.*","lm_head"', {n for n in LINEARS if ".mlp." in n} | {"lm_head"}),
+        ('modules="model.layers.[1]*.q_proj"', {"model.layers.1.self_attn.q_proj"}),
+        ('exclude="lm_head","*.0.*"', {n for n in LINEARS if n.startswith("model.layers.1")}),
+        ('modules="*.mlp.*" exclude="*.down_proj"', {n for n in LINEARS if "gate" in n or "up" in n}),
+    ],
+)
+def test_selected_layers(options: str, expected: set[str]) -> None:
+    program = passed(f"assign-schemes{{weight-type=i8 {options}}}".replace(" }", "}"))
+    assert set(schemes(program)) == expected
+
+
+def test_the_rest_carries_remarks_that_say_why() -> None:
+    program = passed('assign-schemes{weight-type=i8 modules="model.*" exclude="*.q_proj"}')
+    said = remarks(program)
+    assert said["model.embed_tokens"] == "not quantized: the recipe is for linear layers"
+    assert said["lm_head"] == "not quantized: matched by no rule of the recipe"
+    assert said["model.layers.0.self_attn.q_proj"] == "not quantized: excluded by the recipe"
+    assert not set(said) & set(schemes(program))
+
+
+def test_a_later_rule_replaces_an_earlier_one() -> None:
+    program = passed('assign-schemes{weight-type=i8},assign-schemes{weight-type=i4 modules="lm_head"}')
+    found = schemes(program)
+    assert "<i4," in found.pop("lm_head")
+    assert all("<i8," in scheme for scheme in found.values())
+
+
+def test_a_layer_with_a_scheme_loses_its_remark() -> None:
+    program = passed('assign-schemes{weight-type=i8 modules="lm_head"},assign-schemes{weight-type=i8}')
+    assert set(remarks(program)) == {"model.embed_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("weight-type=i8", "weight=#llm.quantization<i8, scale=f32, granularity=per_channel, method=absmax>"),
+        ("weight-type=ui4 weight-zero-point=ui4", "weight=#llm.quantization<ui4, scale=f32, zp=ui4, granularity=per_channel, method=minmax>"),
+        ("weight-type=ui4 weight-zero-point=f16", "weight=#llm.quantization<ui4, scale=f32, zp=f16, granularity=per_channel, method=minmax>"),
+        ("weight-type=ui4 weight-min=f16", "weight=#llm.quantization<ui4, scale=f32, min=f16, granularity=per_channel, method=minmax>"),
+        ("weight-type=f8E4M3FN weight-scale=bf16", "weight=#llm.quantization<f8E4M3FN, scale=bf16, granularity=per_channel, method=absmax>"),
+        ("weight-type=i4 weight-group-size=16", "weight=#llm.quantization<i4, scale=f32, granularity=per_group, group_size=16, method=absmax>"),
+        ("weight-type=i4 weight-granularity=per_tensor", "weight=#llm.quantization<i4, scale=f32, granularity=per_tensor, method=absmax>"),
+        ("weight-type=i4 weight-method=mse", "weight=#llm.quantization<i4, scale=f32, granularity=per_channel, method=mse>"),
+        ("weight-type=i4 weight-narrow-range=true", "weight=#llm.quantization<i4, scale=f32, granularity=per_channel, method=absmax, narrow_range=true>"),
+        ("weight-type=i4 weight-group-size=20 weight-pad=true", "weight=#llm.quantization<i4, scale=f32, granularity=per_group, group_size=20, method=absmax, pad=true>"),
+        ("input-type=i8", "input=#llm.quantization<i8, scale=f32, granularity=per_tensor, method=absmax>"),
+        ("input-type=ui8 input-zero-point=ui8", "input=#llm.quantization<ui8, scale=f32, zp=ui8, granularity=per_tensor, method=minmax>"),
+        ("input-type=i8 input-scale=f16", "input=#llm.quantization<i8, scale=f16, granularity=per_tensor, method=absmax>"),
+        ("input-type=i8 input-dynamic=true input-granularity=per_token", "input=#llm.quantization<i8, scale=f32, granularity=per_token, method=absmax, dynamic=true>"),
+        ("input-type=i8 input-dynamic=true input-group-size=8", "input=#llm.quantization<i8, scale=f32, granularity=per_group, group_size=8, method=absmax, dynamic=true>"),
+    ],
+)  # fmt: skip
+def test_every_option_shows_in_the_scheme(options: str, expected: str) -> None:
+    program = passed(f"assign-schemes{{{options} modules=lm_head}}")
+    assert schemes(program) == {"lm_head": f"#llm.scheme<{expected}>"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ('weight-type=i8 modules="lm_heed"', "pattern 'lm_heed' matches none of 16 layers; the nearest layer is 'lm_head'"),
+        ('weight-type=i8 exclude="nothing*"', "pattern 'nothing*' matches none of 16 layers"),
+        ("weight-type=i8 ops=conv", "unknown kind of layer 'conv', expected linear or embedding"),
+        ("", "a scheme quantizes the weight, the input or both"),
+        ("weight-type=i9", "unknown element format 'i9'"),
+        ("weight-type=i8 weight-scale=f8", "unknown float type 'f8', expected one of f16, bf16, f32, f64"),
+        ("weight-type=i4 weight-group-size=20", "layer 'model.layers.0.self_attn.q_proj': group_size 20 does not divide dimension 1 of size 32"),
+        ("weight-type=i4 weight-granularity=per_group", "group_size is given exactly when granularity is per_group"),
+        ("weight-type=i4 weight-granularity=per_channel weight-group-size=8", "group_size is given exactly when granularity is per_group"),
+        ("weight-type=i4 weight-granularity=per_token", "per_token is for inputs"),
+        ("weight-type=i4 weight-granularity=per_row", "unknown granularity 'per_row'"),
+        ("input-type=i8 input-granularity=per_channel", "an input's rows are tokens: use per_token instead of per_channel"),
+        ("input-type=i8 ops=embedding", "layer 'model.embed_tokens': an embedding's input are token ids"),
+        ("input-type=i8 input-group-size=20 input-dynamic=true", "group_size 20 does not divide dimension 1 of size 32"),
+        ("weight-type=i8 weight-zero-point=i4", "zero point type i4 cannot hold every i8 code"),
+        ("weight-type=i8 weight-zero-point=i8 weight-min=f16", "zp and min exclude each other"),
+        ("weight-type=f8E5M2 weight-zero-point=f16", "f8E5M2 codes are floats and have no zero point"),
+    ],
+)  # fmt: skip
+def test_refusals(options: str, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        passed(f"assign-schemes{{{options}}}" if options else "assign-schemes")
+
+
+def test_an_unknown_option_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="assign-schemes"):
+        Pipeline.parse("assign-schemes{weight-bits=4}")

@@ -1,0 +1,218 @@
+"""quantize-weights: the stored tensors against the quantizer called directly, chunks, scratch files, refusals."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_model import layers, logits, passed, program_of, read, tiny_program
+from xdsl.dialects.builtin import TensorType, f32
+
+from llmir.dialects.llm.quantization import DequantizeOp
+from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.weights import LoadWeightOp, loads, weights
+from llmir.errors import InputError
+from llmir.formats.elements import Integer, Minifloat
+from llmir.formats.granularity import Granularity
+from llmir.formats.packing import pack
+from llmir.formats.quantized import QuantizedFormat
+from llmir.passes.assign_schemes import weight_of
+from llmir.passes.pipeline import Pipeline
+from llmir.program import store as store_module
+from llmir.program import tensors
+from llmir.program.program import Program
+from llmir.program.quantized_weights import read_quantized
+from llmir.program.tensors import MappedTensor, MemoryTensor
+from llmir.quantizers.registry import quantize
+
+F16, F32 = np.dtype(np.float16), np.dtype(np.float32)
+ROWS, GROUPS = Granularity(axis=0), Granularity(group_size=16)
+LAYER = "model.layers.0.mlp.gate_proj"
+WEIGHT = f"{LAYER}.weight"
+
+SCHEMES: dict[str, tuple[str, QuantizedFormat, str]] = {
+    "weight-type=i8": ("absmax", QuantizedFormat(Integer(8, True), granularity=ROWS), "i8, scale=f32, symmetric=true, axis=0"),
+    "weight-type=i8 weight-granularity=per_tensor": ("absmax", QuantizedFormat(Integer(8, True)), "i8, scale=f32, symmetric=true"),
+    "weight-type=i4 weight-group-size=16 weight-scale=f16": ("absmax", QuantizedFormat(Integer(4, True), F16, granularity=GROUPS), "i4, scale=f16, symmetric=true, group_size=16"),
+    "weight-type=i3 weight-group-size=16 weight-method=mse": ("mse", QuantizedFormat(Integer(3, True), granularity=GROUPS), "i3, scale=f32, symmetric=true, group_size=16"),
+    "weight-type=i4 weight-group-size=16 weight-method=mlc": ("mlc", QuantizedFormat(Integer(4, True), granularity=GROUPS), "i4, scale=f32, symmetric=true, group_size=16"),
+    "weight-type=i4 weight-narrow-range=true": ("absmax", QuantizedFormat(Integer(4, True), granularity=ROWS, narrow_range=True), "i4, scale=f32, symmetric=true, axis=0"),
+    "weight-type=ui4 weight-zero-point=ui4 weight-group-size=16": ("minmax", QuantizedFormat(Integer(4, False), zero_point=Integer(4, False), granularity=GROUPS), "ui4, scale=f32, zp=ui4, group_size=16"),
+    "weight-type=ui2 weight-zero-point=f16": ("minmax", QuantizedFormat(Integer(2, False), zero_point=F16, granularity=ROWS), "ui2, scale=f32, zp=f16, axis=0"),
+    "weight-type=ui4 weight-min=f16 weight-scale=f16 weight-group-size=16": ("minmax", QuantizedFormat(Integer(4, False), F16, minimum=F16, granularity=GROUPS), "ui4, scale=f16, min=f16, group_size=16"),
+    "weight-type=i4 weight-group-size=20 weight-pad=true": ("absmax", QuantizedFormat(Integer(4, True), granularity=Granularity(group_size=20)), "i4, scale=f32, symmetric=true, group_size=20, pad=8"),
+    "weight-type=f8E4M3FN": ("absmax", QuantizedFormat(Minifloat("f8E4M3FN"), granularity=ROWS), "f8E4M3FN, scale=f32, axis=0"),
+    "weight-type=f4E2M1FN weight-group-size=16": ("absmax", QuantizedFormat(Minifloat("f4E2M1FN"), granularity=GROUPS), "f4E2M1FN, scale=f32, group_size=16"),
+}  # fmt: skip
+
+
+def recipe(options: str, modules: str = LAYER) -> str:
+    return f'assign-schemes{{{options} modules="{modules}"}},quantize-weights'
+
+
+@pytest.mark.parametrize("options", SCHEMES)
+def test_stored_codes_are_the_quantizers(options: str) -> None:
+    method, format, type = SCHEMES[options]
+    original = read(tiny_program())[WEIGHT]
+    program = passed(recipe(options))
+    declared = weights(program.module)[WEIGHT].type
+    assert isinstance(declared, QuantizedTensorType)
+    assert str(declared) == f"!llm.quantized_tensor<48x32x{type}>"
+    expected = quantize(original, format, method)
+    found = read_quantized(program.weights, WEIGHT, declared)
+    np.testing.assert_array_equal(found.codes, expected.codes)
+    np.testing.assert_array_equal(found.dequantize(), expected.dequantize())
+    assert found.scale.tobytes() == expected.scale.tobytes()
+    stored = program.weights[f"{WEIGHT}.codes"].read()
+    raw = expected.codes.view(np.uint8)
+    np.testing.assert_array_equal(stored.view(np.uint8), pack(raw, format.element.bits))
+    assert WEIGHT not in program.weights
+
+
+def test_loads_are_followed_by_dequantize_and_schemes_are_done() -> None:
+    program = passed(recipe("weight-type=i8", "*"))
+    for name, layer in layers(program.module).items():
+        if name == "model.embed_tokens":
+            continue
+        real = weight_of(layer).owner
+        assert isinstance(real, DequantizeOp)
+        assert isinstance(real.input.owner, LoadWeightOp)
+        assert real.output.type == TensorType(f32, real.input.owner.result.type.get_shape())  # type: ignore[union-attr]
+        assert "llm.scheme" not in layer.attributes
+    assert not any(isinstance(w.type, QuantizedTensorType) for n, w in weights(program.module).items() if "norm" in n)
+
+
+def test_the_input_part_of_a_scheme_stays() -> None:
+    program = passed('assign-schemes{weight-type=i8 input-type=i8 modules="lm_head"},quantize-weights')
+    scheme = str(layers(program.module)["lm_head"].attributes["llm.scheme"])
+    assert scheme == "#llm.scheme<input=#llm.quantization<i8, scale=f32, granularity=per_tensor, method=absmax>>"
+
+
+@pytest.mark.parametrize("options", SCHEMES)
+def test_the_program_computes_with_the_quantized_values(options: str) -> None:
+    method, format, _ = SCHEMES[options]
+    ids = [1, 2, 3, 4, 5]
+    original = tiny_program()
+    replaced = quantize(read(original)[WEIGHT], format, method).dequantize()
+    original.weights.add(WEIGHT, MemoryTensor(replaced))
+    np.testing.assert_array_equal(logits(passed(recipe(options)), ids), logits(original, ids))
+
+
+# -- chunks and files --
+
+
+def everything(program: Program) -> dict[str, bytes]:
+    return {name: value.tobytes() for name, value in read(program).items()}
+
+
+@pytest.mark.parametrize("options", SCHEMES)
+def test_chunks_of_rows_give_the_same_bytes(options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = everything(passed(recipe(options)))
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", 1)  # eight rows each, the least there is
+    original = tiny_program()
+    assert len(list(tensors.row_chunks(original.weights[WEIGHT], 4))) == 6
+    assert everything(passed(recipe(options), original)) == whole
+
+
+@pytest.mark.parametrize("options", SCHEMES)
+def test_a_scratch_folder_gives_the_same_bytes(options: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    in_memory = everything(passed(recipe(options)))
+    monkeypatch.setattr(store_module, "SPILL_BYTES", 1)
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", 1)
+    program = tiny_program()
+    program.weights.scratch = tmp_path
+    assert everything(passed(recipe(options), program)) == in_memory
+    assert isinstance(program.weights[f"{WEIGHT}.codes"], MappedTensor)
+    assert not list(tmp_path.iterdir())
+
+
+def test_twice_gives_the_same_text_and_bytes() -> None:
+    pipeline = recipe("weight-type=i4 weight-group-size=16 weight-method=mse", "*")
+    first, second = passed(pipeline), passed(pipeline)
+    assert str(first.module) == str(second.module)
+    assert everything(first) == everything(second)
+
+
+# -- tied weights --
+
+
+def test_a_tied_weight_is_quantized_once() -> None:
+    program = passed("assign-schemes{weight-type=i8 ops=linear,embedding},quantize-weights", tiny_program(tied=True))
+    name = "model.embed_tokens.weight"
+    assert isinstance(weights(program.module)[name].type, QuantizedTensorType)
+    assert sum(load.symbol == name for load in loads(program.module)) == 2
+    expected = quantize(read(tiny_program(tied=True))[name], QuantizedFormat(Integer(8, True), granularity=ROWS), "absmax")
+    np.testing.assert_array_equal(program.weights[f"{name}.codes"].read().view(np.int8), expected.codes)
+
+
+def test_layers_that_share_a_weight_must_agree() -> None:
+    message = (
+        "weight 'model.embed_tokens.weight' is shared by layers with different schemes, give them one: "
+        "model.embed_tokens: not quantized; lm_head: #llm.quantization<i8"
+    )
+    with pytest.raises(InputError, match=re.escape(message)):
+        passed("assign-schemes{weight-type=i8},quantize-weights", tiny_program(tied=True))
+
+
+# -- refusals --
+
+
+def broken(at: tuple[int, int], value: float) -> Program:
+    program = tiny_program()
+    w: NDArray[Any] = program.weights[WEIGHT].read().copy()
+    w[at] = value
+    program.weights.add(WEIGHT, MemoryTensor(w))
+    return program
+
+
+def test_a_value_that_is_not_finite_names_tensor_and_index() -> None:
+    with pytest.raises(InputError, match=re.escape(f"tensor '{WEIGHT}': value at [5, 7] is nan; quantization needs")):
+        passed(recipe("weight-type=i8"), broken((5, 7), np.nan))
+
+
+def test_in_a_later_chunk_the_rows_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", 1)
+    with pytest.raises(InputError, match=re.escape(f"tensor '{WEIGHT}', rows 16 to 23: value at [3, 7] is inf")):
+        passed(recipe("weight-type=i8"), broken((19, 7), np.inf))
+
+
+def test_a_scale_that_does_not_fit_names_the_tensor() -> None:
+    with pytest.raises(InputError, match=re.escape(f"tensor '{WEIGHT}': a scale of ") + ".* does not fit float16"):
+        passed(recipe("weight-type=i4 weight-scale=f16"), broken((5, 7), 1e8))
+
+
+def test_a_quantized_weight_is_not_quantized_again() -> None:
+    pipeline = recipe("weight-type=i8")
+    with pytest.raises(InputError, match=f"weight '{WEIGHT}' is already quantized .*; start from float weights"):
+        passed(pipeline, passed(pipeline))
+
+
+def test_an_unknown_method_is_named() -> None:
+    with pytest.raises(InputError, match="unknown quantization method 'best', expected one of absmax"):
+        passed(recipe("weight-type=i8 weight-method=best"))
+
+
+def test_a_method_that_cannot_make_the_format_is_named() -> None:
+    with pytest.raises(InputError, match=f"tensor '{WEIGHT}': minmax scales need integer codes with a zero point"):
+        passed(recipe("weight-type=i8 weight-method=minmax"))
+
+
+def test_a_missing_tensor_is_named() -> None:
+    program = tiny_program()
+    program.weights.remove(WEIGHT)
+    with pytest.raises(InputError, match=f"there is no tensor '{WEIGHT}'"):
+        passed(recipe("weight-type=i8"), program)
+
+
+def test_only_loaded_weights_can_be_quantized() -> None:
+    program = program_of("""
+func.func @main(%x: tensor<2x4xf32>, %w: tensor<3x4xf32>) -> tensor<2x3xf32> {
+  %y = llm.linear(%x, %w) {llm.scheme = #llm.scheme<weight=#llm.quantization<i8, scale=f32, granularity=per_channel>>} : (tensor<2x4xf32>, tensor<3x4xf32>) -> tensor<2x3xf32>
+  func.return %y : tensor<2x3xf32>
+}""")
+    with pytest.raises(InputError, match=r"<string>:3:\d+: 'llm.linear': only weights loaded with llm.load_weight"):
+        Pipeline.parse("quantize-weights").run(program)
