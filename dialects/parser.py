@@ -40,6 +40,11 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input, Span
 from xdsl.utils.mlir_lexer import MLIRLexer
 
+REFUSALS = (VerifyException, ValueError, OverflowError, NotImplementedError)
+"""What xDSL raises without a position: rules of operations, literals its types cannot hold or do not know."""
+MAX_DENSE = 1 << 24
+"""Elements of a dense literal; a splat is stored expanded, so a short text could ask for any memory."""
+
 
 class _Lexer(MLIRLexer):
     # as xDSL's, with possessive quantifiers: nothing is tried again
@@ -76,6 +81,11 @@ class LLMParser(Parser):
             )
         if DYNAMIC_INDEX in type.get_shape():
             self.raise_error("Dense literal attribute should have a static shape.")
+        if (count := math.prod(type.get_shape())) > MAX_DENSE:
+            self.raise_error(
+                f"a dense literal of {count} elements, expected at most {MAX_DENSE}; "
+                "keep weights in llm.weight"
+            )
         return type
 
     def parse_dense_int_or_fp_elements_attr(self, type: Any) -> DenseIntOrFPElementsAttr:
@@ -120,8 +130,8 @@ class LLMParser(Parser):
         span = self._current_token.span
         try:
             op = super().parse_operation()
-        except (VerifyException, ValueError) as e:
-            raise ParseError(Span(span.start, self.pos, span.input), str(e)) from e
+        except REFUSALS as e:
+            raise ParseError(Span(span.start, self.pos, span.input), str(e) or "not supported") from e
         if isinstance(op.location, UnknownLoc):
             op.location = self._location(span.start)
         return op
@@ -131,8 +141,8 @@ class LLMParser(Parser):
         span = self._current_token.span
         try:
             return super().parse_attribute()
-        except VerifyException as e:
-            raise ParseError(Span(span.start, self.pos, span.input), str(e)) from e
+        except REFUSALS as e:
+            raise ParseError(Span(span.start, self.pos, span.input), str(e) or "not supported") from e
 
 
 def _holds_numbers(type: Any) -> bool:

@@ -49,7 +49,7 @@ from llmir.passes.fuse_quantized_ops import QuantizedOperationFusionPass
 from llmir.passes.locations import module_name
 from llmir.passes.lower_to_target import HardwareSpecificQuantizationPass
 from llmir.program.context import LLMContext, program_context
-from llmir.program.token_files import read_tokens, tokenize_file, windows
+from llmir.program.token_files import check_vocabulary, read_tokens, tokenize_file, windows
 from llmir.quantizers.statistics import Statistic
 
 STATISTICS = "llm.input_statistics"
@@ -144,6 +144,7 @@ def run(
 
     session = Session(observed, program.weights, observe=observe)
     roles = functions_by_role(observed)
+    check_vocabulary(data.reshape(-1), session.vocabulary, "calibrate")
     hidden: list[Any] = [session.call(roles["embed"][0], window) for window in data]
     session.forget_weights()
     for done, block in enumerate(roles["block"]):

@@ -16,17 +16,18 @@ Options: `target`, the name of the target (default `numpy`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith, func, tensor
-from xdsl.dialects.builtin import DYNAMIC_INDEX, DenseArrayBase, IntegerAttr, ModuleOp, StringAttr, TensorType, f32, i64
+from xdsl.dialects.builtin import DYNAMIC_INDEX, DenseArrayBase, IndexType, IntegerAttr, ModuleOp, StringAttr, TensorType, f32, i64
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from llmir.dialects.kernel import CallOp, LoadOp
-from llmir.dialects.llm.model import EmbeddingOp, LinearOp, SiluOp
+from llmir.dialects.llm.model import EmbeddingOp, LinearOp, RopeOp, SiluOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp, shape_of
 from llmir.dialects.llm.types import QuantizedTensorType, float_dtype
 from llmir.dialects.llm.weights import LoadWeightOp, WeightOp
@@ -89,6 +90,10 @@ class _Lowering:
                 pass
             case QuantizeOp():
                 self.quantize(op)
+            case RopeOp() if op.position is None and op.factors is not None:
+                zero = arith.ConstantOp(IntegerAttr(0, IndexType()))
+                Rewriter.insert_op(zero, InsertPoint.before(op))
+                self.call(op, self.kernel(op), [op.input, zero.result, op.factors], dict(op.properties))
             case _:
                 constants = dict(op.properties) if op.name.startswith("llm.") else {}
                 self.call(op, self.kernel(op), _operands(op), constants)
@@ -106,13 +111,9 @@ class _Lowering:
         constants.pop("module", None)
         types = [_computed(r.type) for r in op.results]
         effect = self.target.effects.get(kernel)
-        calls = [CallOp(kernel, operands, types, constants, effect)]
-        if op.results and types[0] != op.results[0].type:
-            rounded = op.results[0].type
-            assert isinstance(rounded, TensorType)
-            dtype = {"dtype": StringAttr(float_dtype(rounded.element_type).name)}
-            calls.append(CallOp("cast", [calls[0].outputs[0]], [rounded], dtype))
-        _replace(op, calls)
+        computed = CallOp(kernel, operands, types, constants, effect)
+        rounding = _rounding(computed.outputs[0], op.results[0].type) if op.results else []
+        _replace(op, [computed, *rounding])
 
     def load(self, op: LoadWeightOp) -> None:
         """A float weight is read densely; a quantized one in the form each of its uses asks for."""
@@ -126,7 +127,7 @@ class _Lowering:
         source = op.input.owner
         assert isinstance(source, LoadWeightOp | LoadOp)
         load = LoadOp(source.symbol, self.target.dense_layout, op.input.type, _computed(op.output.type))
-        _replace(op, [load])
+        _replace(op, [load, *_rounding(load.result, op.output.type)])
 
     def embedding(self, op: EmbeddingOp) -> None:
         type, source = op.table.type, op.table.owner
@@ -247,6 +248,15 @@ def _computed(type: Attribute) -> Attribute:
     return TensorType(f32, type.get_shape())
 
 
+def _rounding(value: SSAValue, wanted: Attribute) -> list[Operation]:
+    """The call that rounds what a kernel computed to a type narrower than f32, if that is wanted."""
+    if value.type == wanted:
+        return []
+    assert isinstance(wanted, TensorType)
+    dtype = {"dtype": StringAttr(float_dtype(wanted.element_type).name)}
+    return [CallOp("cast", [value], [wanted], dtype)]
+
+
 def _kind(type: Attribute) -> str:
     if not isinstance(type, QuantizedTensorType):
         return "float"
@@ -266,7 +276,7 @@ def _exactness(op: QuantizedMatmulOp, kernel: MatmulKernel) -> dict[str, Attribu
     return {"exact_run": IntegerAttr(math.floor(EXACT_FLOAT / largest), i64)}
 
 
-def _replace(op: Operation, new: list[Operation] | list[CallOp] | list[LoadOp]) -> None:
+def _replace(op: Operation, new: Sequence[Operation]) -> None:
     for fresh in new:
         fresh.location = op.location
     if op.results and new[-1].results:

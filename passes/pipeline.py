@@ -17,6 +17,7 @@ from llmir.dialects.llm.weights import symbol_errors
 from llmir.errors import InputError, UsageError
 from llmir.passes.registry import PASSES
 from llmir.program.context import LLMContext, Progress, ignore_progress
+from llmir.program.journal import Journal
 from llmir.program.program import Program
 from llmir.program.store import WeightStore
 
@@ -39,9 +40,15 @@ class Pipeline:
         """The string `parse` reads."""
         return ",".join(str(p.pipeline_pass_spec()) for p in self.passes)
 
-    def run(self, program: Program, progress: Progress = ignore_progress) -> None:
-        """Run the passes on a program, in place, verifying the module after each."""
+    def run(
+        self, program: Program, progress: Progress = ignore_progress, journal: Journal | None = None
+    ) -> None:
+        """Run the passes on a program, in place, verifying the module after each.
+
+        With a journal, finished weights are noted in it, and those it holds are not computed again.
+        """
         ctx = program.context(progress)
+        ctx.journal = journal
         for item in self.passes:
             item.apply(ctx, program.module)
             verify(program.module, item.name)

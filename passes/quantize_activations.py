@@ -92,7 +92,10 @@ def static_parameters(
         raise InputError(f"layer '{name}': its static input scheme needs statistics; run calibrate first, or use a dynamic scheme")
     if found["granularity"] != "tensor":
         raise InputError(f"layer '{name}': was calibrated per {found['granularity']}, static scales need granularity=tensor")
-    parameters = _parameters(name, wanted, type, found)
+    try:
+        parameters = _parameters(name, wanted, type, found)
+    except ValueError as e:
+        raise InputError(f"layer '{name}': {e}") from e
     zero_point = None
     if parameters.zero_point is not None:
         assert not isinstance(type.zp, NoneAttr)

@@ -29,9 +29,8 @@ from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedFormat
 from llmir.passes.assign_schemes import finish_part, quantizable, scheme_of, weight_of
 from llmir.passes.locations import loaded_weight, module_name, place
-from llmir.program.context import program_context
+from llmir.program.context import LLMContext, program_context
 from llmir.program.quantized_weights import pack_parts, part_layouts
-from llmir.program.store import WeightStore
 from llmir.program.tensors import Tensor, nbytes, row_chunks
 from llmir.quantizers.registry import quantize
 
@@ -60,7 +59,7 @@ class WeightQuantizationPass(ModulePass):
                 loads_of[load.symbol].append(load)
         done = 0
         for name, wanted in chosen.items():
-            quantize_weight(store, declared[name], wanted)
+            quantize_weight(program, declared[name], wanted)
             for load in loads_of[name]:
                 retype_load(load, declared[name])
             done += sizes[name]
@@ -98,21 +97,37 @@ def check_float(weight: WeightOp) -> None:
         raise InputError(f"weight '{name}' is already quantized ({weight.type}); start from float weights")
 
 
-def quantize_weight(store: WeightStore, weight: WeightOp, wanted: QuantizationAttr) -> None:
-    """Quantize one weight of the store and retype its declaration."""
-    name = weight.store_key
+def quantize_weight(program: LLMContext, weight: WeightOp, wanted: QuantizationAttr) -> None:
+    """Replace one weight of the store by its stored parts, and retype its declaration."""
+    name, store = weight.store_key, program.weights
     assert isinstance(weight.type, TensorType)
     shape = weight.type.get_shape()
-    format, tensor = wanted.format(shape), store[name]
-    layouts = part_layouts(shape, format)
-    writers = {suffix: store.writer(dtype, size) for suffix, (dtype, size) in layouts.items()}
-    for parts in quantized_chunks(tensor, name, format, wanted):
+    layouts = part_layouts(shape, wanted.format(shape))
+    names = [name + suffix for suffix in layouts]
+    parts = program.journal.finished(names) if program.journal is not None else None
+    if parts is None:
+        parts = stored_parts(program, name, shape, wanted)
+        if program.journal is not None:
+            program.journal.record(names, parts)
+    store.remove(name)
+    for part_name, part in zip(names, parts, strict=True):
+        store.add(part_name, part)
+    weight.properties["type"] = wanted.tensor_type(shape)
+
+
+def stored_parts(
+    program: LLMContext, name: str, shape: tuple[int, ...], wanted: QuantizationAttr
+) -> list[Tensor]:
+    """Codes, scales and zero points of one weight, in the order of `part_layouts`."""
+    format, store, journal = wanted.format(shape), program.weights, program.journal
+    writers = {
+        suffix: store.writer(*layout) if journal is None else journal.writer(name + suffix, *layout)
+        for suffix, layout in part_layouts(shape, format).items()
+    }
+    for parts in quantized_chunks(store[name], name, format, wanted):
         for suffix, part in parts.items():
             writers[suffix].append(part)
-    store.remove(name)
-    for suffix, writer in writers.items():
-        store.add(name + suffix, writer.finish())
-    weight.properties["type"] = wanted.tensor_type(shape)
+    return [writer.finish() for writer in writers.values()]
 
 
 def quantized_chunks(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,6 @@ from typing import Any
 import gguf
 import ml_dtypes
 import numpy as np
-import safetensors
 import tokenizers
 from gguf import GGMLQuantizationType, GGUFWriter
 from numpy.typing import NDArray
@@ -29,7 +30,9 @@ DTYPES: dict[str, Any] = {
 }
 SPECIAL = ["<s>", "</s>"]
 BOS, EOS = 0, 1
-VOCABULARY = len(SPECIAL) + 256
+MERGE = "\u0100 \u0101"
+"""The one merge, of bytes 0 and 1, since GGUF files cannot hold an empty list of them."""
+VOCABULARY = len(SPECIAL) + 256 + 1
 CHAT_TEMPLATE = (
     "{% for message in messages %}[{{ message['role'] }}] {{ message['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}[assistant] {% endif %}"
@@ -125,13 +128,176 @@ def random_weights(config: Config, dtype: str = "f32", seed: int = 0) -> Arrays:
     return weights
 
 
+def safetensors_bytes(header: Any, data: bytes) -> bytes:
+    """A safetensors file of any header: u64 length, JSON padded to 8 bytes, data."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
 def write_safetensors(path: Path, weights: Mapping[str, Array]) -> None:
-    """A safetensors file, by the format's own package."""
-    entries: dict[str, Any] = {
-        name: {"dtype": CODES[w.dtype.name].replace("BF16", "bfloat16"), "shape": w.shape, "data": w.tobytes()}
-        for name, w in weights.items()
-    }
-    for entry, array in zip(entries.values(), weights.values(), strict=True):
-        entry["dtype"] = array.dtype.name
-    library: Any = safetensors
-    library.serialize_file(entries, str(path), {"format": "pt"})
+    """A safetensors file, written from the format's specification."""
+    header: dict[str, Any] = {}
+    at = 0
+    for name, array in weights.items():
+        end = at + array.nbytes
+        entry = {"dtype": CODES[array.dtype.name], "shape": list(array.shape), "data_offsets": [at, end]}
+        header[name], at = entry, end
+    path.write_bytes(safetensors_bytes(header, b"".join(a.tobytes() for a in weights.values())))
+
+
+def huggingface_folder(
+    path: Path,
+    config: Config | None = None,
+    weights: Mapping[str, Array] | None = None,
+    *,
+    shards: int = 1,
+    tokenizer: bool = True,
+) -> Path:
+    """A Hugging Face folder: random float32 weights unless given, as one file or as shards with an index."""
+    config = config_of() if config is None else config
+    weights = random_weights(config) if weights is None else weights
+    path.mkdir(parents=True)
+    write_json(path / "config.json", config)
+    if tokenizer:
+        write_tokenizer(path)
+    if shards == 1:
+        write_safetensors(path / "model.safetensors", weights)
+        return path
+    places: dict[str, str] = {}
+    per_shard = math.ceil(len(weights) / shards)
+    for shard in range(shards):
+        file = f"model-{shard + 1:05d}-of-{shards:05d}.safetensors"
+        names = list(weights)[shard * per_shard : (shard + 1) * per_shard]
+        write_safetensors(path / file, {name: weights[name] for name in names})
+        places |= dict.fromkeys(names, file)
+    write_json(path / "model.safetensors.index.json", {"metadata": {}, "weight_map": places})
+    return path
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file."""
+    path.write_text(json.dumps(value, indent=2))
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file says."""
+    return json.loads(path.read_text())
+
+
+def byte_tokenizer() -> Any:
+    """A byte-level tokenizer: ids 0 and 1 are `<s>` and `</s>`, id 2 + b is byte b, 258 is bytes 0 and 1."""
+    library: Any = tokenizers
+    ids = {token: id for id, token in enumerate(vocabulary())}
+    merges = [tuple(MERGE.split())]
+    tokenizer = library.Tokenizer(library.models.BPE(vocab=ids, merges=merges))
+    tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = library.decoders.ByteLevel()
+    tokenizer.add_special_tokens(SPECIAL)
+    return tokenizer
+
+
+def vocabulary() -> list[str]:
+    """The tokens of `byte_tokenizer` by id."""
+    return [*SPECIAL, *byte_letters(), MERGE.replace(" ", "")]
+
+
+def byte_letters() -> list[str]:
+    """GPT-2's letter for each byte: itself if printable, else the next unused code point from 256 on."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = iter(range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
+
+
+def byte_ids(text: str) -> list[int]:
+    """What `byte_tokenizer` gives for a text without special tokens and bytes 0 and 1."""
+    return [len(SPECIAL) + byte for byte in text.encode()]
+
+
+def write_tokenizer(path: Path, **changes: Any) -> None:
+    """tokenizer.json and tokenizer_config.json in a folder; `changes` replace or (None) remove config keys."""
+    (path / "tokenizer.json").write_text(byte_tokenizer().to_str())
+    config = {"bos_token": "<s>", "eos_token": "</s>", "chat_template": CHAT_TEMPLATE, **changes}
+    write_json(path / "tokenizer_config.json", {k: v for k, v in config.items() if v is not None})
+
+
+def gguf_name(name: str) -> str:
+    """The name of a checkpoint's tensor in a GGUF file."""
+    module, _, part = name.rpartition(".")
+    if module.startswith("model.layers."):
+        _, _, layer, rest = module.split(".", 3)
+        return f"blk.{layer}.{GGUF_NAMES[rest]}.{part}"
+    return f"{GGUF_NAMES[module]}.{part}"
+
+
+def interleave(rows: Array, heads: int) -> Array:
+    """q or k rows (or bias) in GGUF's order for llama: of each head, row 2j is row j and row 2j + 1 is row j + D/2."""
+    size = rows.shape[0] // heads
+    order = [head * size + half * size // 2 + j for head in range(heads) for j in range(size // 2) for half in (0, 1)]
+    return np.ascontiguousarray(rows[order])
+
+
+Encode = Callable[[str, Array], tuple[Array, GGMLQuantizationType | None]]
+
+
+def float32_tensors(_name: str, values: Array) -> tuple[Array, GGMLQuantizationType | None]:
+    """Every tensor as F32."""
+    return values.astype(np.float32), None
+
+
+def quantized_tensors(kind: GGMLQuantizationType) -> Encode:
+    """Matrices in a block type, by the `gguf` package's own quantizer; vectors as F32."""
+
+    def encode(name: str, values: Array) -> tuple[Array, GGMLQuantizationType | None]:
+        if values.ndim == 1:
+            return float32_tensors(name, values)
+        return gguf.quants.quantize(values.astype(np.float32), kind), kind
+
+    return encode
+
+
+def write_gguf(
+    path: Path,
+    config: Config,
+    weights: Mapping[str, Array],
+    encode: Encode = float32_tensors,
+    *,
+    tokenizer: bool = True,
+    extra: Mapping[str, Array] | None = None,
+    more: Callable[[Any], None] = lambda _writer: None,
+) -> Path:
+    """A GGUF file of a checkpoint, by the `gguf` package; `extra` tensors and what `more` tells the writer are added."""
+    kind = config["model_type"]
+    writer: Any = GGUFWriter(path, kind)
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_key_length(config["head_dim"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(config["rope_theta"])
+    writer.add_context_length(512)
+    more(writer)
+    if tokenizer:
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre("gpt-2")
+        writer.add_token_list(vocabulary())
+        writer.add_token_types([3] * len(SPECIAL) + [1] * (VOCABULARY - len(SPECIAL)))
+        writer.add_token_merges([MERGE])
+        writer.add_bos_token_id(BOS)
+        writer.add_eos_token_id(EOS)
+        writer.add_chat_template(CHAT_TEMPLATE)
+    heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
+    for name, values in weights.items():
+        projection = name.split(".")[-2]
+        ordered = interleave(values, heads[projection]) if kind == "llama" and projection in heads else values
+        data, type = encode(name, ordered)
+        writer.add_tensor(gguf_name(name), data, raw_dtype=type)
+    for name, values in (extra or {}).items():
+        writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

@@ -145,6 +145,7 @@ def import_(**arguments: Any) -> None:
     "--target", default="numpy", show_default=True, help="Check that this target can run the result."
 )
 @click.option("--print-pipeline", is_flag=True, help="Print the pass pipeline and stop.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run with the same source and options.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done to each layer, write nothing.")
 @threads_option
 @json_option

@@ -111,7 +111,10 @@ class LLMIROptMain(xDSLOptMain):
                 text = stream.read().decode()
             except UnicodeDecodeError as e:
                 raise ValueError(f"{name}: not MLIR text, byte {e.start} is not UTF-8") from e
-            return LLMParser(self.ctx, text, name).parse_module(not self.args.no_implicit_module)
+            try:
+                return LLMParser(self.ctx, text, name).parse_module(not self.args.no_implicit_module)
+            except RecursionError as e:
+                raise ValueError(f"{name}: nested too deeply") from e
 
         self.available_frontends["mlir"] = parse_mlir
 

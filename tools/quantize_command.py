@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llmir import demo
+from llmir import __version__, demo
 from llmir.errors import InputError, UsageError
 from llmir.frontends.registry import open_model
 from llmir.passes.assign_schemes import quantizable, scheme_of
 from llmir.passes.calibrate import QuantizationCalibrationPass
 from llmir.passes.locations import module_name
 from llmir.passes.pipeline import Pipeline, compile_numpy
+from llmir.program.journal import Journal, identity, journal_folder
 from llmir.program.program import Program
 from llmir.recipes.schemes import Recipe, adapt, pipeline, recipe
 from llmir.reports.sizes import OTHER, SizeReport, size_report
@@ -30,7 +31,13 @@ SAME_NAME = (
 
 
 def run(
-    model: str, output: str | None, as_json: bool, print_pipeline: bool, dry_run: bool, **options: Any
+    model: str,
+    output: str | None,
+    as_json: bool,
+    print_pipeline: bool,
+    dry_run: bool,
+    resume: bool,
+    **options: Any,
 ) -> None:
     """Quantize a model, save it and report."""
     out = Output(as_json)
@@ -47,35 +54,59 @@ def run(
         show_plan(out, program, passes)
         return
     assert output is not None
-    quantize_to(out, model, Path(output), program, passes)
-
-
-def quantize_to(out: Output, model: str, output: Path, program: Program, passes: Pipeline) -> None:
-    """Run the passes, check that the result can be compiled, save it, and say what was done."""
+    folder = Path(output)
+    check_writable(folder.parent)
     before = size_report(program)
-    check_writable(output.parent)
-    program.weights.scratch = output.parent
-    with progress_bar() as progress:
-        passes.run(program, progress)
-        compile_numpy(program.module, program.weights)
-        program.save(output, progress)
+    kept = quantize_to(folder, program, passes, open_journal(folder, model, passes, resume))
     after = size_report(program)
     facts = [("note", note) for note in program.notes]
-    facts += outcome(before, after, output)
+    if resume:
+        facts.append(("resumed", f"{kept} weights were finished before"))
+    facts += outcome(before, after, folder)
     facts += [("seconds", f"{out.seconds:.1f}"), ("peak memory", bytes_text(peak_memory()))]
     out.show(size_table(after, f"{model} as {output}"), facts_table(facts))
     out.finish(
         {
             "model": model,
-            "output": str(output),
+            "output": output,
             "pipeline": str(passes),
             "notes": program.notes,
+            "resumed_weights": kept,
             "bytes_before": before.weight_bytes,
-            "file_bytes": weight_file_bytes(output),
+            "file_bytes": weight_file_bytes(folder),
             "reasons": dict(after.reasons()),
             **after.as_json(),
         }
     )
+
+
+def open_journal(output: Path, model: str, passes: Pipeline, resume: bool) -> Journal:
+    """The journal of this run, or of the interrupted run it continues."""
+    source = demo.MODEL if model == "demo" and not Path(model).exists() else Path(model)
+    run = {"pipeline": str(passes), "source": identity(source), "llmir": __version__}
+    return (Journal.resume if resume else Journal.start)(journal_folder(output), run)
+
+
+def quantize_to(output: Path, program: Program, passes: Pipeline, journal: Journal) -> int:
+    """Run the passes, check that the result can be compiled, and save it; how many weights were kept.
+
+    Input that cannot be quantized ends the run for good. Whatever else stops it leaves the journal, and says so.
+    """
+    try:
+        with progress_bar() as progress:
+            try:
+                passes.run(program, progress, journal)
+                compile_numpy(program.module, program.weights)
+            except InputError:
+                journal.close()
+                raise
+            program.save(output, progress)
+    except OSError as e:
+        raise InputError(f"{output}: cannot be written: {e.strerror or e}; {journal.hint()}") from e
+    except InputError as e:
+        raise InputError(f"{e}; {journal.hint()}" if journal.folder.exists() else str(e)) from e
+    journal.close()
+    return journal.kept
 
 
 def chosen_recipe(options: dict[str, Any]) -> Recipe:

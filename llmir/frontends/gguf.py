@@ -257,11 +257,10 @@ class _TensorReader:
         return np.arange(shape[0]).reshape(-1, half, 2).swapaxes(1, 2).reshape(-1)
 
     def notes(self) -> list[str]:
-        """What became of tensors whose type no IR type says."""
-        if self.dequantize:
-            return []
+        """Which quantized tensors became floats."""
+        why = "" if self.dequantize else ", no IR type holds their codes yet"
         return [
-            f"{count} tensors of type {kind} were dequantized to float32, no IR type holds their codes yet"
+            f"{count} tensors of type {kind} were dequantized to float32{why}"
             for kind, count in sorted(self._dequantized.items())
         ]
 

@@ -18,7 +18,7 @@ from llmir.dialects.llm.types import FLOATS, float_type
 from llmir.errors import InputError
 from llmir.frontends.llama_family import LlamaConfig, build_module
 from llmir.program.files import read_bytes
-from llmir.program.program import CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
+from llmir.program.program import COMPANIONS, CONFIG, Program
 from llmir.program.safetensors_file import open_safetensors
 from llmir.program.store import WeightStore
 from llmir.program.tensors import Tensor
@@ -45,8 +45,7 @@ def open_huggingface(path: Path) -> Program:
     types: dict[str, TypeAttribute] = {}
     for name, shape in config.weight_shapes():
         types[name] = _weight_type(path, name, shape, tensors)
-    names = (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
-    files = {n: read_bytes(path / n, "part of the model") for n in names if (path / n).is_file()}
+    files = {n: read_bytes(path / n, "part of the model") for n in COMPANIONS if (path / n).is_file()}
     store = WeightStore({n: tensors[n] for n in types}, str(path))
     notes = ignored_tensors(set(tensors) - set(types))
     history = [{"source": path.name, "format": "huggingface"}]

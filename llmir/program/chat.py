@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from llmir.errors import InputError
-from llmir.program.program import CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
+from llmir.program.program import CHAT_TEMPLATE, CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
 from llmir.program.token_files import load_tokenizer
 
 
@@ -24,6 +24,7 @@ class Prompting:
     config: dict[str, Any]
     bos_id: int | None
     stop_ids: frozenset[int]
+    template: str | None
     source: str
 
     def encode(self, text: str) -> list[int]:
@@ -41,15 +42,14 @@ class Prompting:
 
     def chat(self, message: str) -> str:
         """A user's message in the model's chat template; InputError when there is none or it fails."""
-        template = self.config.get("chat_template")
-        if not isinstance(template, str):
+        if self.template is None:
             raise InputError(f"{self.source}: has no chat template; give the prompt without --chat")
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
         )
         environment.globals["raise_exception"] = _raise
         try:
-            return environment.from_string(template).render(
+            return environment.from_string(self.template).render(
                 messages=[{"role": "user", "content": message}],
                 add_generation_prompt=True,
                 bos_token=token_text(self.config.get("bos_token")) or "",
@@ -70,7 +70,21 @@ def prompting(program: Program) -> Prompting:
         stops.add(id)
     ends = model.get("eos_token_id")
     stops.update(ends if isinstance(ends, list) else [ends] if isinstance(ends, int) else [])
-    return Prompting(tokenizer, config, _bos(tokenizer, config), frozenset(stops), program.name)
+    return Prompting(tokenizer, config, _bos(tokenizer, config), frozenset(stops), _template(program, config), program.name)
+
+
+def _template(program: Program, config: dict[str, Any]) -> str | None:
+    """The chat template: of chat_template.jinja, else of tokenizer_config.json, where it may be one of several."""
+    if CHAT_TEMPLATE in program.files:
+        try:
+            return program.files[CHAT_TEMPLATE].decode()
+        except UnicodeDecodeError as e:
+            raise InputError(f"{program.name}: {CHAT_TEMPLATE} is not UTF-8 text: {e}") from e
+    templates = config.get("chat_template")
+    if isinstance(templates, list):
+        named = [cast(dict[str, Any], t) for t in cast(list[Any], templates) if isinstance(t, dict)]
+        templates = next((t.get("template") for t in named if t.get("name") == "default"), None)
+    return templates if isinstance(templates, str) else None
 
 
 def _bos(tokenizer: Tokenizer, config: dict[str, Any]) -> int | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from xdsl.context import Context
 
 from llmir.dialects.context import LLMIR_DIALECTS
 from llmir.errors import InputError
+from llmir.program.journal import Journal
 from llmir.program.store import WeightStore
 
 
@@ -22,11 +23,12 @@ def ignore_progress(_what: str, _done: int, _total: int) -> None:
 
 @dataclass
 class LLMContext(Context):
-    """A context with the weights and the tokenizer (the text of its tokenizer.json) of a program."""
+    """A context with a program's weights and tokenizer (its tokenizer.json), and the journal of the run if any."""
 
     weights: WeightStore = field(default_factory=WeightStore)
     tokenizer: bytes | None = None
     progress: Progress = ignore_progress
+    journal: Journal | None = None
 
     @staticmethod
     def new(
@@ -44,7 +46,8 @@ class LLMContext(Context):
     def clone(self) -> LLMContext:
         """A copy that shares the weights."""
         base = vars(super().clone())
-        return LLMContext(**base, weights=self.weights, tokenizer=self.tokenizer, progress=self.progress)
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in base}
+        return LLMContext(**base, **own)
 
 
 def program_context(ctx: Context, pass_name: str) -> LLMContext:

@@ -20,7 +20,8 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     """
     if path.exists() and not (path / marker).is_file():
         raise InputError(f"{path}: exists and is not an LLMIR program (it has no {marker}); choose another output")
-    work = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    work = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(work, ignore_errors=True)  # what a killed run left
     try:
         work.mkdir(parents=True)
     except OSError as e:
@@ -30,7 +31,8 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
         for file in work.iterdir():
             sync(file)
         if path.exists():
-            old = path.with_name(f".{path.name}.{os.getpid()}.old")
+            old = path.with_name(f".{path.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
             path.rename(old)
             work.rename(path)
             shutil.rmtree(old)

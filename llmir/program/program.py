@@ -24,6 +24,10 @@ from llmir.program.tensors import Tensor
 
 MODEL, WEIGHTS, MANIFEST = "model.mlir", "weights.safetensors", "llmir.json"
 TOKENIZER, TOKENIZER_CONFIG, CONFIG = "tokenizer.json", "tokenizer_config.json", "config.json"
+CHAT_TEMPLATE = "chat_template.jinja"
+COMPANIONS = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE)
+"""Files a model may come with; they travel with the program unchanged."""
+
 
 @dataclass
 class Program:
@@ -105,8 +109,7 @@ def open_program(path: Path) -> Program:
     store = WeightStore(dict(open_safetensors(path / WEIGHTS)), str(path / WEIGHTS))
     text = read_bytes(path / MODEL, "the program's module").decode()
     module = parse_program_text(text, str(path / MODEL))
-    names = (TOKENIZER, TOKENIZER_CONFIG, CONFIG)
-    files = {n: read_bytes(path / n, "part of the program") for n in names if (path / n).is_file()}
+    files = {n: read_bytes(path / n, "part of the program") for n in COMPANIONS if (path / n).is_file()}
     program = Program(module, store, str(path), files, manifest["history"])
     program.stored_tensors()
     return program

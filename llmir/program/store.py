@@ -61,7 +61,7 @@ class WeightStore:
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         if self.scratch is None or size < SPILL_BYTES:
             return MemoryWriter(dtype, shape)
-        return FileWriter(dtype, shape, self.scratch)
+        return FileWriter(dtype, shape, tempfile.TemporaryFile(dir=self.scratch))
 
 
 class MemoryWriter:
@@ -83,11 +83,10 @@ class MemoryWriter:
 
 
 class FileWriter:
-    """Collects a tensor's rows in an unnamed file, which goes away with the process."""
+    """Collects a tensor's rows in a file open for reading and writing, which it closes."""
 
-    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...], folder: Path):
-        self._dtype, self._shape = dtype, shape
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...], file: IO[bytes]):
+        self._dtype, self._shape, self._file = dtype, shape, file
 
     def append(self, rows: NDArray[Any]) -> None:
         """The next rows."""
@@ -98,5 +97,11 @@ class FileWriter:
         """The tensor, mapped."""
         with self._file as file:
             file.flush()
-            map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return MappedTensor(map, 0, self._dtype, self._shape)
+            return map_tensor(file, self._dtype, self._shape)
+
+
+def map_tensor(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Tensor:
+    """A tensor that is all of a file, mapped; the file may be closed afterwards."""
+    if 0 in shape:
+        return MemoryTensor(np.empty(shape, dtype))
+    return MappedTensor(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), 0, dtype, shape)

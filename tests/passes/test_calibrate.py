@@ -178,7 +178,8 @@ def test_values_that_are_not_finite_name_the_layer(tokens: Path) -> None:
     assert message == "calibrate: input of layer 'model.layers.1.self_attn.q_proj': a value is not finite"
 
 
-def test_ids_outside_the_vocabulary_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "ids.txt").write_text("1 2 99 3")
+@pytest.mark.parametrize("id", [99, 40, -1])
+def test_ids_outside_the_vocabulary_are_refused(tmp_path: Path, id: int) -> None:
+    (tmp_path / "ids.txt").write_text(f"1 2 {id} 3")
     message = refused(f'tokens="{tmp_path / "ids.txt"}" context=4')
-    assert "token id 99 is outside the model's vocabulary of 40" in message
+    assert f"token id {id} is outside the model's vocabulary of 40" in message

@@ -180,6 +180,12 @@ def test_long_lines_are_not_repeated(capsys: pytest.CaptureFixture[str], tmp_pat
     assert len(Run(capsys, write(tmp_path / "long.mlir", text)).err) < 1000
 
 
+def test_deep_nesting(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = write(tmp_path / "deep.mlir", "builtin.module {" * 5000 + "}" * 5000)
+    run = Run(capsys, path)
+    assert (run.status, run.error()) == (1, f"llmir-opt: error: {path}: nested too deeply")
+
+
 def test_missing_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = str(tmp_path / "none.mlir")
     run = Run(capsys, path)

@@ -12,3 +12,15 @@ builtin.module attributes {a = dense<0x1FFFFFFFF> : tensor<2xf32>} {}
 // -----
 // error: 0x1FFFF has more bits than f16
 builtin.module attributes {a = dense<[0x1FFFF, 0x0]> : tensor<2xf16>} {}
+// -----
+// error: a dense literal of 16777217 elements, expected at most 16777216; keep weights in llm.weight
+builtin.module attributes {a = dense<0.5> : tensor<16777217xf32>} {}
+// -----
+// error: float too large to pack with f format
+builtin.module attributes {a = dense<1.0e39> : tensor<2xf32>} {}
+// -----
+// error: float too large to pack with f format
+builtin.module attributes {a = 1.0e39 : f32} {}
+// -----
+// error: not supported
+builtin.module attributes {a = dense<1.0> : tensor<4xf80>} {}

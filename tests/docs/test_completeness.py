@@ -1,0 +1,187 @@
+"""The documentation says all there is: options, JSON keys, passes, operations, schemes, pages, links."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+import click
+import pytest
+
+from llmir.dialects.kernel import KERNEL
+from llmir.dialects.llm import LLM
+from llmir.formats.elements import MINIFLOATS
+from llmir.passes.registry import PASSES
+from llmir.quantizers.registry import METHODS
+from llmir.recipes.schemes import SCHEMES
+from llmir.tools.llmir import cli
+from llmir.tools.llmir_opt import LLMIROptMain
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+COMMANDS = sorted(cli.commands)
+ANYWHERE = {"--threads", "--json", "--help", "-h"}
+"""Options of every command, described once."""
+
+
+def text(page: str) -> str:
+    return (DOCS / page).read_text()
+
+
+def section(command: str) -> str:
+    """The part of cli.md about one command."""
+    found = re.search(rf"^## `llmir {command}`\n(.*?)(?=^## |\Z)", text("cli.md"), re.MULTILINE | re.DOTALL)
+    assert found is not None, f"cli.md has no section on llmir {command}"
+    return found[1]
+
+
+def spellings(command: str) -> set[str]:
+    options = (p for p in cli.commands[command].params if isinstance(p, click.Option))
+    return {spelling for option in options for spelling in (*option.opts, *option.secondary_opts)}
+
+
+def described(command: str) -> set[str]:
+    """Every option in the first column of the section's tables."""
+    cells = re.findall(r"^\| (`-[^|]*?) \|", section(command).replace("\\|", "/"), re.MULTILINE)
+    return set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", " ".join(cells)))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options(command: str) -> None:
+    assert described(command) == spellings(command) - ANYWHERE
+
+
+def test_common_options() -> None:
+    introduction = text("cli.md").partition("\n## ")[0]
+    assert all(f"`{option}" in introduction for option in ANYWHERE)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "import demo -o a",
+        "quantize demo -q W8A16 -o b",
+        "quantize demo -q W8A16 --dry-run",
+        "quantize demo -q W8A16 --print-pipeline",
+        "eval demo --text demo --reference demo --max-tokens 512",
+        "run demo --prompt The -n 2",
+        "inspect demo",
+    ],
+)
+def test_json_keys(arguments: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "llmir.tools.llmir", *arguments.split(), "--json"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    keys = all_keys(json.loads(done.stdout))
+    assert {key for key in keys if f"`{key}`" not in text("cli.md")} == set()
+
+
+def all_keys(value: object) -> set[str]:
+    """Keys of an object and of the objects in its lists; `history` and `reasons` are data."""
+    if isinstance(value, list):
+        return set[str]().union(*map(all_keys, cast("list[object]", value)))
+    if not isinstance(value, dict):
+        return set()
+    data = cast("dict[str, object]", value)
+    return set(data).union(*(all_keys(v) for k, v in data.items() if k not in ("history", "reasons")))
+
+
+def test_llmir_opt_flags() -> None:
+    """Every flag this tool adds to xdsl-opt is in the page."""
+    source = text("llmir-opt.md")
+    for flag in ("-p", "--passes", "--pass-pipeline", "-t", "--target", "--list-passes", "--weights-output"):
+        assert f"`{flag}" in source
+        assert flag in help_of_llmir_opt()
+    for flag in re.findall(r"`(--[a-z][a-z-]*)", source):
+        assert flag == "--NAME" or flag in help_of_llmir_opt(), flag
+
+
+def help_of_llmir_opt() -> str:
+    from argparse import ArgumentParser
+
+    parser = ArgumentParser(conflict_handler="resolve")
+    LLMIROptMain(["--list-passes"]).register_all_arguments(parser)
+    return parser.format_help()
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_passes", DOCS / "generate_passes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_passes_page_is_current() -> None:
+    assert text("passes.md") == generator().page(), "run python docs/generate_passes.py"
+
+
+def test_every_pass_option_has_a_meaning() -> None:
+    for row in re.findall(r"^\| `([\w-]+)` \| .* \| see above \|$", text("passes.md"), re.MULTILINE):
+        assert f"Options: `{row}`" in text("passes.md"), f"option {row} is described nowhere"
+
+
+def test_generator_refuses_unknown_lines() -> None:
+    module = generator()
+    assert module.read_entries("  a, b-c  one\n       two", "x") == {"a": "one two", "b-c": "one two"}
+    with pytest.raises(SystemExit, match="cannot read this line"):
+        module.read_entries("no entry", "x")
+
+
+def test_passes() -> None:
+    assert re.findall(r"^## `([\w-]+)`$", text("passes.md"), re.MULTILINE) == list(PASSES)
+
+
+def test_operations_have_examples() -> None:
+    examples = "".join(re.findall(r"^```mlir\n(.*?)^```$", text("dialect.md"), re.MULTILINE | re.DOTALL))
+    names = [op.name for dialect in (LLM, KERNEL) for op in dialect.operations]
+    assert [name for name in names if re.search(rf"\b{re.escape(name)}[ (]", examples) is None] == []
+    attributes = [attribute.name for attribute in LLM.attributes]
+    assert [name for name in attributes if f"{name}<" not in examples] == []
+
+
+def test_element_formats() -> None:
+    assert [name for name in MINIFLOATS if f"`{name}`" not in text("dialect.md")] == []
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_schemes(name: str) -> None:
+    table = text("schemes.md").partition("\n## ")[0]
+    assert re.search(rf"^\| .*`{name}`", table, re.MULTILINE)
+
+
+def test_methods() -> None:
+    assert [method for method in METHODS if f"`{method}`" not in text("cli.md")] == []
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_links(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        place = page.parent / file if file else page
+        assert place.is_file(), target
+        assert not anchor or anchor in anchors(place), target
+
+
+def test_navigation() -> None:
+    listed = re.findall(r"^  - (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(page.name for page in DOCS.glob("*.md"))

@@ -1,0 +1,177 @@
+"""The documentation runs: commands, Python and MLIR of docs/*.md and README.md, each page in its own folder.
+
+Conventions in the pages: an `mlir` block whose first line is `// NAME.mlir` is also written to that file; a
+`console` block has commands after `$ `, each followed by its output, where `...` stands for any text; a
+command must succeed unless `; echo $?` prints its status.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from llmir.dialects.context import new_context
+from llmir.dialects.parser import LLMParser
+from llmir.program.program import parse_program_text
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+TOOLS = {"llmir": "llmir.tools.llmir", "llmir-opt": "llmir.tools.llmir_opt"}
+NOT_RUN = ("pip ", "venv ", "fetch_smollm2")
+"""What needs the network or a new environment; .ci/run runs it."""
+SHELL = {"|", ">", ">>", "<", ";", "&", "||"}
+STATUS = "; echo $?"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, and the line its text starts on."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line and the output a page promises, if it does."""
+
+    text: str
+    output: str | None
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text()
+    for match in re.finditer(r"^```(\S*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield Block(page, text.count("\n", 0, match.start(2)) + 1, match[1], match[2])
+
+
+def commands(block: Block) -> Iterator[Command]:
+    if block.language == "sh":
+        lines = block.text.replace("\\\n", " ").splitlines()
+        yield from (Command(line, None) for line in lines if line.strip() and not line.startswith("#"))
+        return
+    before, *parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+    assert not before, f"{block.place}: a console block begins with '$ '"
+    for part in parts:
+        line, _, output = part.partition("\n")
+        yield Command(line, output or None)
+
+
+def steps(command: str) -> Iterator[tuple[list[str], bool]]:
+    """The programs a line runs, as arguments, and whether the exit status is printed."""
+    for part in command.split(" && "):
+        if any(mark in part for mark in NOT_RUN):
+            continue
+        words = shlex.split(part.removesuffix(STATUS), comments=True)
+        if not words or SHELL & set(words):
+            raise ValueError(f"not a plain command: {part}")
+        program = words[0].removeprefix(".venv/bin/")
+        if program == "pytest":
+            continue
+        if program not in TOOLS:
+            raise ValueError(f"do not know how to run '{program}': {part}")
+        yield [sys.executable, "-m", TOOLS[program], *words[1:]], part.endswith(STATUS)
+
+
+def run(arguments: list[str], folder: Path, *, errors: int = subprocess.STDOUT) -> tuple[int, str]:
+    """Exit status and output of a program, standard error among it."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        arguments, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, check=False
+    )
+    return done.returncode, done.stdout
+
+
+def run_shell(block: Block, folder: Path) -> None:
+    if any(not (ROOT / file).exists() for file in re.findall(r"models/\S+", block.text)):
+        return
+    for command in commands(block):
+        output = ""
+        for arguments, shows_status in steps(command.text):
+            status, printed = run(arguments, folder)
+            assert shows_status or status == 0, f"{block.place}: {command.text}\n{printed}"
+            output += printed + (f"{status}\n" if shows_status else "")
+        if command.output is not None:
+            assert matches(output, command.output), f"{block.place}: {command.text}\n{output}"
+
+
+def matches(output: str, promised: str) -> bool:
+    """Whether an output is the promised one: `...` stands for anything, blanks at line ends for nothing."""
+
+    def bare(text: str) -> str:
+        return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+
+    pattern = re.escape(bare(promised)).replace(re.escape("..."), ".*")
+    return re.fullmatch(pattern, bare(output), re.DOTALL) is not None
+
+
+def run_python(block: Block, namespace: dict[str, Any]) -> None:
+    code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
+    exec(code, namespace)
+
+
+def check_mlir(block: Block, folder: Path) -> None:
+    """Parse and verify a module, or types and attributes, one on each line."""
+    lines = [line for line in block.text.splitlines() if line.strip()]
+    if all(line.startswith(("!", "#")) for line in lines):
+        for line in lines:
+            parser = LLMParser(new_context(), line, block.place)
+            assert str(parser.parse_attribute()).startswith(line[:8])
+            assert not parser.lexer.input.content[parser.pos :].strip(), f"{block.place}: {line}"
+        return
+    parse_program_text(block.text, block.place)
+    named = re.fullmatch(r"// (\w+\.mlir)", lines[0])
+    if named is not None:
+        (folder / named[1]).write_text(block.text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_blocks(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    module = ModuleType(f"docs_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for block in blocks(page):
+        match block.language:
+            case "sh" | "console":
+                run_shell(block, tmp_path)
+            case "python":
+                run_python(block, vars(module))
+            case "mlir":
+                check_mlir(block, tmp_path)
+            case other:
+                pytest.fail(f"{block.place}: a block in '{other}', expected sh, console, python or mlir")
+
+
+def test_unknown_commands_are_refused() -> None:
+    for line in ("curl example.org", "llmir eval demo | head", "llmir eval demo && rm -r x"):
+        with pytest.raises(ValueError, match=r"not a plain command|do not know how"):
+            list(steps(line))
+
+
+def test_what_is_not_run() -> None:
+    line = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/llmir inspect demo; echo $?"
+    assert list(steps(line)) == [([sys.executable, "-m", "llmir.tools.llmir", "inspect", "demo"], True)]
+
+
+def test_promised_output() -> None:
+    assert matches("a 1 b  \nc\n", "a ... b\nc\n")
+    assert not matches("a 1 b\nd\n", "a ... b\nc\n")
+    assert not matches("a.b\nc\n", "axb\nc\n")
