@@ -25,19 +25,20 @@ Options:
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.dialects.builtin import AnyFloat, IntegerType, ModuleOp
+from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
 
 from llmir.dialects.llm.attributes import PER_CHANNEL, PER_GROUP, PER_TENSOR, QuantizationAttr, SchemeAttr
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import shape_of
-from llmir.dialects.llm.types import element_of, element_type, float_type
+from llmir.dialects.llm.types import element_type, float_type
 from llmir.errors import InputError
 from llmir.formats.elements import element
 from llmir.passes.fuse_quantized_ops import remark
@@ -78,7 +79,7 @@ class SchemeAssignmentPass(ModulePass):
         """Annotate layers; InputError for a pattern without a match or a scheme a layer cannot have."""
         scheme = self.scheme()
         layers = {module_name(layer): layer for layer in quantizable(op)}
-        chosen = [l for l in match_all(self.modules, layers, self.name) if self._is_kind(layers[l])]
+        chosen = [n for n in match_all(self.modules, layers, self.name) if self._is_kind(layers[n])]
         excluded = match_all(self.exclude, layers, self.name) if self.exclude else []
         for name in chosen:
             if name not in excluded:
@@ -151,7 +152,7 @@ def weight_of(op: Operation) -> SSAValue:
     return op.table if isinstance(op, EmbeddingOp) else op.operands[1]
 
 
-def match_all(patterns: tuple[str, ...], layers: dict[str, Operation], who: str) -> list[str]:
+def match_all(patterns: tuple[str, ...], layers: Collection[str], who: str) -> list[str]:
     """Names matched by any pattern; InputError names a pattern that matches nothing."""
     matched: list[str] = []
     for pattern in patterns:
@@ -177,13 +178,13 @@ def check_layer(name: str, layer: LinearOp | EmbeddingOp, scheme: SchemeAttr) ->
         raise InputError(f"layer '{name}': {e}") from e
 
 
-def _float(name: str):
+def _float(name: str) -> AnyFloat:
     if name not in FLOAT_TYPES:
         raise ValueError(f"unknown float type '{name}', expected one of {', '.join(FLOAT_TYPES)}")
     return float_type(FLOAT_TYPES[name])
 
 
-def _zero_point(name: str):
+def _zero_point(name: str) -> IntegerType | AnyFloat | None:
     if not name:
         return None
     return _float(name) if name in FLOAT_TYPES else element_type(element(name))

@@ -11,11 +11,13 @@ The scheme's input part and the statistics are removed once they are used.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
+    AnyFloat,
     DenseIntOrFPElementsAttr,
     IntegerType,
     ModuleOp,
@@ -115,6 +117,7 @@ def _parameters(
     return parameters_of_range(np.minimum(found["min"], zero), np.maximum(found["max"], zero), format)
 
 
-def _dense(values: NDArray[np.generic], type: Attribute) -> DenseIntOrFPElementsAttr:
-    numbers = [int(v) for v in values] if isinstance(type, IntegerType) else [float(v) for v in values]
-    return DenseIntOrFPElementsAttr.from_list(TensorType(type, [len(numbers)]), numbers)
+def _dense(values: NDArray[Any], type: IntegerType | AnyFloat) -> DenseIntOrFPElementsAttr:
+    if isinstance(type, IntegerType):
+        return DenseIntOrFPElementsAttr.from_list(TensorType(type, [len(values)]), [int(v) for v in values])
+    return DenseIntOrFPElementsAttr.from_list(TensorType(type, [len(values)]), [float(v) for v in values])

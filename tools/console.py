@@ -6,7 +6,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,7 +51,7 @@ def peak_memory() -> int:
 
 
 @contextmanager
-def progress_bar() -> Iterator[ProgressCallback]:
+def progress_bar() -> Generator[ProgressCallback]:
     """A progress callback: a bar on a terminal's standard error, nothing in a pipe."""
     if not sys.stderr.isatty():
         yield ignore_progress

@@ -24,6 +24,7 @@ from xdsl.dialects.builtin import (
     NoneAttr,
     ShapedType,
     Signedness,
+    TensorType,
     f32,
 )
 from xdsl.ir import Attribute, ParametrizedAttribute, TypeAttribute
@@ -70,6 +71,11 @@ def float_dtype(type: Attribute) -> np.dtype[Any]:
         if isinstance(type, kind):
             return dtype
     raise VerifyException(f"expected one of f16, bf16, f32, f64, got {type}")
+
+
+def tensor_element(type: Attribute) -> Attribute:
+    """The element type of a builtin tensor type."""
+    return cast("TensorType[Attribute]", type).element_type
 
 
 def float_type(dtype: np.dtype[Any]) -> AnyFloat:

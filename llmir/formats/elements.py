@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -78,12 +78,12 @@ class Minifloat:
     @property
     def maximum(self) -> float:
         """The largest finite value."""
-        return float(ml_dtypes.finfo(self.dtype).max)
+        return float(cast(Any, ml_dtypes.finfo(self.dtype)).max)
 
     @property
     def minimum(self) -> float:
         """The most negative finite value."""
-        return float(ml_dtypes.finfo(self.dtype).min)
+        return float(cast(Any, ml_dtypes.finfo(self.dtype)).min)
 
     def encode(self, values: NDArray[Any]) -> NDArray[Any]:
         """Round to nearest even, subnormals kept; out of range saturates to the largest finite value."""

@@ -27,7 +27,7 @@ class QuantizedFormat:
     scale: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     zero_point: Element | np.dtype[Any] | None = None
     minimum: np.dtype[Any] | None = None
-    granularity: Granularity = Granularity()
+    granularity: Granularity = field(default_factory=Granularity)
     narrow_range: bool = False
 
     @property

@@ -29,7 +29,7 @@ class Prompting:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a prompt, special tokens in it recognized, behind BOS if the model wants it."""
-        ids = cast(list[int], self.tokenizer.encode(text, add_special_tokens=False).ids)
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids if self.bos_id is None or ids[:1] == [self.bos_id] else [self.bos_id, *ids]
 
     def named_bos(self) -> int:
@@ -47,7 +47,7 @@ class Prompting:
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
         )
-        environment.globals["raise_exception"] = _raise
+        cast(dict[str, Any], environment.globals)["raise_exception"] = _raise
         try:
             return environment.from_string(self.template).render(
                 messages=[{"role": "user", "content": message}],
@@ -69,7 +69,7 @@ def prompting(program: Program) -> Prompting:
     if eos is not None and (id := tokenizer.token_to_id(eos)) is not None:
         stops.add(id)
     ends = model.get("eos_token_id")
-    stops.update(ends if isinstance(ends, list) else [ends] if isinstance(ends, int) else [])
+    stops.update(cast(list[int], ends) if isinstance(ends, list) else [ends] if isinstance(ends, int) else [])
     return Prompting(tokenizer, config, _bos(tokenizer, config), frozenset(stops), _template(program, config), program.name)
 
 

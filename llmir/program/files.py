@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from llmir.errors import InputError
 
 
 @contextmanager
-def new_folder(path: Path, marker: str) -> Iterator[Path]:
+def new_folder(path: Path, marker: str) -> Generator[Path]:
     """A folder beside `path` to fill, which takes its place when everything went well.
 
     An existing folder is replaced only if it holds a file named `marker`, that is if it is one of ours.

@@ -126,8 +126,8 @@ def _entries(path: Path) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     for line in path.read_bytes().split(b"\n"):
         try:
-            entries = json.loads(line) if line else {}
+            entries = cast(dict[str, dict[str, Any]], json.loads(line) if line else {})
         except ValueError:
             continue
-        found += cast(dict[str, dict[str, Any]], entries).items()
+        found += entries.items()
     return found

@@ -41,9 +41,9 @@ class Program:
     module: ModuleOp
     weights: WeightStore
     name: str
-    files: dict[str, bytes] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    notes: list[str] = field(default_factory=list[str])
 
     def context(self, progress: Progress = ignore_progress) -> LLMContext:
         """A context for passes over this program."""

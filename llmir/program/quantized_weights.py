@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Attribute
 
-from llmir.dialects.llm.types import QuantizedTensorType, float_dtype
+from llmir.dialects.llm.types import QuantizedTensorType, float_dtype, tensor_element
 from llmir.errors import InputError
 from llmir.formats.elements import Element, Integer, Minifloat
 from llmir.formats.packing import pack, packed_length, unpack
@@ -59,7 +59,7 @@ def weight_layouts(key: str, type: Attribute) -> dict[str, tuple[Any, tuple[int,
         parts = part_layouts(type.get_shape(), type.format())
         return {key + suffix: layout for suffix, layout in parts.items()}
     assert isinstance(type, TensorType)
-    return {key: (float_dtype(type.element_type), tuple(type.get_shape()))}
+    return {key: (float_dtype(tensor_element(type)), tuple(type.get_shape()))}
 
 
 def stored_bits(shape: tuple[int, ...], format: QuantizedFormat) -> int:

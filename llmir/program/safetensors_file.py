@@ -13,7 +13,7 @@ import mmap
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import ml_dtypes
 import numpy as np
@@ -58,13 +58,14 @@ def open_safetensors(path: Path) -> dict[str, MappedTensor]:
     if length > min(size - 8, MAX_HEADER):
         raise InputError(f"{path}: not a safetensors file, its header claims {length} bytes of a {size}-byte file")
     try:
-        header = json.loads(map[8 : 8 + length])
+        header: Any = json.loads(map[8 : 8 + length])
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as e:
         raise InputError(f"{path}: the safetensors header is not JSON: {e}") from e
     if not isinstance(header, dict):
         raise InputError(f"{path}: the safetensors header is not a JSON object")
-    header.pop("__metadata__", None)
-    return {name: _tensor(path, map, 8 + length, size, name, entry) for name, entry in header.items()}
+    entries = cast(dict[str, Any], header)
+    entries.pop("__metadata__", None)
+    return {name: _tensor(path, map, 8 + length, size, name, entry) for name, entry in entries.items()}
 
 
 def _tensor(path: Path, map: mmap.mmap, base: int, size: int, name: str, entry: Any) -> MappedTensor:

@@ -44,7 +44,7 @@ def _with_lower_end(lo: NDArray[np.float32], fixed: Parameters, target: Quantize
     """`fixed`'s scale with the zero point (or minimum) that puts the lowest code at `lo`."""
     scale = fixed.scale.astype(np.float32)
     steps = np.float32(target.element.maximum - target.element.minimum)
-    moved = parameters_of_range(lo, lo + scale * steps, target)
+    moved = parameters_of_range(lo, (lo + scale * steps).astype(np.float32), target)
     return Parameters(fixed.scale, moved.zero_point, moved.minimum)
 
 

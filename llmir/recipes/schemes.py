@@ -64,7 +64,7 @@ def recipe(name: str) -> Recipe:
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(f"unknown scheme '{name}'{hint}, expected one of {', '.join(SCHEMES)}")
     try:
-        (tree,) = _grammar().parse(name).children
+        (tree,) = cast(Any, _grammar()).parse(name).children
     except UnexpectedInput as e:
         raise UsageError(f"scheme '{name}' cannot be read: {e}") from e
     assert isinstance(tree, Tree)

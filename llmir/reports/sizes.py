@@ -14,7 +14,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from llmir.dialects.llm.attributes import SchemeAttr
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp
-from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType
+from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType, tensor_element
 from llmir.dialects.llm.weights import weights
 from llmir.passes.locations import loaded_weight, module_name
 from llmir.program.program import Program
@@ -145,7 +145,7 @@ def _reason(layers: list[Operation]) -> str:
 def type_without_shape(type: Attribute) -> str:
     """`i4, scale=f16, symmetric=true, group_size=32` of a quantized type, its padding left out; `f32` of a tensor."""
     if isinstance(type, TensorType):
-        return str(type.element_type)
+        return str(tensor_element(type))
     assert isinstance(type, QuantizedTensorType | MixedQuantizedTensorType)
     text = str(type)
     shape = "x".join(map(str, type.get_shape())) + "x"

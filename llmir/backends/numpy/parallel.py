@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any, cast
 
 from threadpoolctl import ThreadpoolController
 
@@ -17,14 +18,14 @@ Piece = Callable[[], None]
 
 
 @lru_cache(maxsize=1)
-def _matrix_library() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
+def _matrix_library() -> Any:
+    return cast(Any, ThreadpoolController()).select(user_api="blas")
 
 
 @lru_cache(maxsize=1)
 def threads() -> int:
     """How many threads the matrix library uses."""
-    return max((library["num_threads"] for library in _matrix_library().info()), default=1)
+    return max((int(library["num_threads"]) for library in _matrix_library().info()), default=1)
 
 
 @lru_cache(maxsize=1)

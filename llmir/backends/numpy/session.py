@@ -47,7 +47,7 @@ class Session:
         self._types = {name: (op.type, op.store_key) for name, op in weights(module).items()}
         self._prepared: dict[tuple[str, str], Any] = {}
         self.functions = {op.sym_name.data: op for op in module.body.ops if isinstance(op, func.FuncOp)}
-        self._namespace = _execute(self.source, {"load": self.load, "observe": lambda x, site: observe(x, site)})
+        self._namespace = _execute(self.source, {"load": self.load, "observe": _by_keyword(observe)})
 
     def load(self, name: str, layout: str) -> Any:
         """A weight in a layout of the numpy target: `dense`, `codes` or `rows`."""
@@ -96,13 +96,13 @@ class Session:
     def new_block_cache(self, function: str, capacity: int) -> list[Float]:
         """Empty caches for `capacity` tokens, as one function takes them."""
         inputs = self.functions[function].function_type.inputs.data
-        caches = [t for t in inputs if isinstance(t, TensorType) and t.get_num_dims() == 3]
-        return [np.empty((capacity, *type.get_shape()[1:]), np.float32) for type in caches]
+        shapes = [tuple(t.get_shape()) for t in inputs if isinstance(t, TensorType)]
+        return [np.empty((capacity, *shape[1:]), np.float32) for shape in shapes if len(shape) == 3]
 
     def backbone(self, ids: Sequence[int] | NDArray[np.int64], position: int, caches: list[Float]) -> Float:
         """Hidden states [T, hidden] of ids [T] at `position`; the caches are written in place."""
         array = np.asarray(ids, np.int64)
-        outputs = self.call("backbone", array, position, *caches)
+        outputs: Any = self.call("backbone", array, position, *caches)
         return outputs[0] if isinstance(outputs, tuple) else outputs
 
     def head(self, hidden: Float) -> Float:
@@ -120,6 +120,15 @@ class Session:
             if isinstance(op, TensorType):
                 return op.get_shape()[-1]
         raise InputError("@head returns no logits")
+
+
+def _by_keyword(observe: Observer) -> Callable[..., None]:
+    """Generated source passes the site by name."""
+
+    def call(value: Float, *, site: str) -> None:
+        observe(value, site)
+
+    return call
 
 
 def _execute(source: str, bindings: dict[str, Any]) -> dict[str, Any]:
