@@ -63,9 +63,7 @@ class CallFormat(IRDLOperation):
         for word, names in cls.WORDS.items():
             if parser.parse_optional_keyword(word) is None:
                 continue
-            behind = parser.parse_comma_separated_list(
-                parser.Delimiter.PAREN, parser.parse_unresolved_operand
-            )
+            behind = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_unresolved_operand)
             if len(behind) != len(names):
                 parser.raise_error(f"expected {word}({', '.join(names)})", start, parser.pos)
             given.update(zip(names, behind, strict=True))
@@ -98,9 +96,7 @@ class CallFormat(IRDLOperation):
             )
 
     @staticmethod
-    def _segment(
-        name: str, definition: object, by_name: dict[str, SSAValue]
-    ) -> Sequence[SSAValue] | SSAValue:
+    def _segment(name: str, definition: object, by_name: dict[str, SSAValue]) -> Sequence[SSAValue] | SSAValue:
         if isinstance(definition, OptionalDef):
             return [by_name[name]] if name in by_name else []
         return by_name[name]

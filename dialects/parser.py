@@ -76,15 +76,12 @@ class LLMParser(Parser):
     def _parse_dense_literal_type(self) -> Any:
         type: Any = self.expect(self.parse_optional_type, "Dense attribute must be typed!")
         if not _holds_numbers(type):
-            self.raise_error(
-                "Expected memref, vector or tensor type of integer, index, float, or complex type"
-            )
+            self.raise_error("Expected memref, vector or tensor type of integer, index, float, or complex type")
         if DYNAMIC_INDEX in type.get_shape():
             self.raise_error("Dense literal attribute should have a static shape.")
         if (count := math.prod(type.get_shape())) > MAX_DENSE:
             self.raise_error(
-                f"a dense literal of {count} elements, expected at most {MAX_DENSE}; "
-                "keep weights in llm.weight"
+                f"a dense literal of {count} elements, expected at most {MAX_DENSE}; keep weights in llm.weight"
             )
         return type
 

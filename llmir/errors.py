@@ -1,4 +1,4 @@
-"""The two errors a user sees: every refusal is one line that names the thing, the fact and the rule."""
+"""The errors a user sees: every refusal is one line that names the thing, the fact and the rule."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ class InputError(Exception):
 
     The message is one line: the file, op or tensor; what is wrong with it; what would be right.
     """
+
+
+class OutputError(InputError):
+    """The output cannot be written: no permission, no space, something else in its place (exit status 1)."""
 
 
 class UsageError(Exception):

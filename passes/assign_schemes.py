@@ -37,12 +37,12 @@ from xdsl.utils.exceptions import VerifyException
 
 from llmir.dialects.llm.attributes import PER_CHANNEL, PER_GROUP, PER_TENSOR, QuantizationAttr, SchemeAttr
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
-from llmir.dialects.llm.quantization import shape_of
+from llmir.dialects.llm.quantization import QuantizedMatmulOp, shape_of
 from llmir.dialects.llm.types import element_type, float_type
 from llmir.errors import InputError
 from llmir.formats.elements import element
-from llmir.passes.fuse_quantized_ops import remark
 from llmir.passes.locations import module_name
+from llmir.passes.remarks import REMARK, remark
 from llmir.program.safetensors_file import DTYPES
 
 SCHEME = "llm.scheme"
@@ -79,16 +79,28 @@ class SchemeAssignmentPass(ModulePass):
         """Annotate layers; InputError for a pattern without a match or a scheme a layer cannot have."""
         scheme = self.scheme()
         layers = {module_name(layer): layer for layer in quantizable(op)}
+        self._refuse_quantized(op)
         chosen = [n for n in match_all(self.modules, layers, self.name) if self._is_kind(layers[n])]
         excluded = match_all(self.exclude, layers, self.name) if self.exclude else []
         for name in chosen:
             if name not in excluded:
                 check_layer(name, layers[name], scheme)
                 layers[name].attributes[SCHEME] = scheme
-                layers[name].attributes.pop("llm.remark", None)
+                layers[name].attributes.pop(REMARK, None)
         for name, layer in layers.items():
             if SCHEME not in layer.attributes:
                 remark(layer, self._reason(name, layer, excluded))
+
+    def _refuse_quantized(self, module: ModuleOp) -> None:
+        """InputError when a pattern speaks of layers that multiply codes already."""
+        done = [module_name(op) for op in module.walk() if isinstance(op, QuantizedMatmulOp)]
+        for pattern in self.modules:
+            hits = [name for name in done if fnmatchcase(name, pattern)]
+            if hits:
+                raise InputError(
+                    f"{self.name}: {len(hits)} layers that match '{pattern}' are quantized already, such as "
+                    f"'{hits[0]}'; start from the original model"
+                )
 
     def _is_kind(self, layer: Operation) -> bool:
         return any(isinstance(layer, KINDS[kind]) for kind in self.ops)

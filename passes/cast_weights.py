@@ -24,6 +24,8 @@ from llmir.passes.assign_schemes import FLOAT_TYPES
 from llmir.program.context import program_context
 from llmir.program.tensors import ComputedTensor, Tensor
 
+STORED = ("f16", "bf16", "f32")
+
 
 @dataclass(frozen=True)
 class WeightCastPass(ModulePass):
@@ -35,8 +37,8 @@ class WeightCastPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Retype weights and their loads; InputError for an unknown type."""
-        if self.type not in FLOAT_TYPES:
-            raise InputError(f"{self.name}: unknown type '{self.type}', expected one of {', '.join(FLOAT_TYPES)}")
+        if self.type not in STORED:
+            raise InputError(f"{self.name}: unknown type '{self.type}', expected one of {', '.join(STORED)}")
         store, dtype = program_context(ctx, self.name).weights, FLOAT_TYPES[self.type]
         declared = weights(op)
         for weight in declared.values():

@@ -3,8 +3,9 @@
 - linear(x, dequantize(w)) becomes quantized_matmul(x, w), and when x is itself dequantized codes,
   linear(dequantize(q), dequantize(w)) becomes quantized_matmul(q, w): a product of integers.
 - embedding(ids, dequantize(t)) becomes embedding(ids, t).
-- quantize(dequantize(q)) with the very same type and no constants becomes q: its scale is found again from
-  values it produced, up to rounding, so only symmetric-free dynamic pairs are left alone.
+- quantize(dequantize(quantize(x))) with the same type and the same constant scale and zero point both times
+  becomes quantize(x): the codes are found again exactly. With parameters computed at run time they need not
+  be, so such pairs are left alone.
 
 What is not fused gets an `llm.remark` that says why. Nothing is fused across a dequantize that rounds to a
 type narrower than f32, since the product would then see other weights.
@@ -15,14 +16,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType, f32
-from xdsl.ir import Operation, SSAValue
+from xdsl.dialects.builtin import ModuleOp, TensorType, f32
+from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
-from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp
+from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp
 from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.passes.remarks import remark
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class QuantizedOperationFusionPass(ModulePass):
                 fuse_linear(inner)
             elif isinstance(inner, EmbeddingOp):
                 fuse_embedding(inner)
+            elif isinstance(inner, QuantizeOp):
+                cancel_requantization(inner)
         for inner in reversed(list(op.walk())):
             if isinstance(inner, DequantizeOp) and not inner.output.uses:
                 inner.detach()
@@ -81,6 +85,29 @@ def fuse_embedding(op: EmbeddingOp) -> None:
     Rewriter.replace_op(op, fused)
 
 
+def cancel_requantization(op: QuantizeOp) -> None:
+    """Use codes as they are instead of dequantizing and quantizing them again in the same way."""
+    middle = op.input.owner
+    if not isinstance(middle, DequantizeOp) or not isinstance(middle.input.owner, QuantizeOp):
+        return
+    first = middle.input.owner
+    if (reason := refusal(middle) or requantization_differs(first, op)) is not None:
+        remark(op, f"not cancelled with the quantize before it: {reason}")
+        return
+    Rewriter.replace_op(op, [], [first.output])
+
+
+def requantization_differs(first: QuantizeOp, second: QuantizeOp) -> str | None:
+    """Why a second quantize may give other codes than the first, or None."""
+    if first.output.type != second.output.type:
+        return f"the types are {first.output.type} and {second.output.type}"
+    if first.scale is None or second.scale is None:
+        return "the scale is computed at run time"
+    if first.scale != second.scale or first.zero_point != second.zero_point:
+        return "scale or zero point differ"
+    return None
+
+
 def refusal(op: DequantizeOp) -> str | None:
     """Why a dequantize cannot be fused into its user, or None."""
     if not isinstance(op.input.type, QuantizedTensorType):
@@ -98,8 +125,3 @@ def kinds_differ(a: SSAValue, b: SSAValue) -> str | None:
     if type(a.type.element) is not type(b.type.element):
         return f"{a.type.element.name} codes are not multiplied by {b.type.element.name} codes"
     return None
-
-
-def remark(op: Operation, text: str) -> None:
-    """Say something about an operation, where tools and readers find it."""
-    op.attributes["llm.remark"] = StringAttr(text)

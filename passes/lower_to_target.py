@@ -28,8 +28,8 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from llmir.dialects.kernel import CallOp, LoadOp
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp, RopeOp, SiluOp
-from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp, shape_of
-from llmir.dialects.llm.types import QuantizedTensorType, float_dtype
+from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp, integer_code, shape_of
+from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType, float_dtype
 from llmir.dialects.llm.weights import LoadWeightOp, WeightOp
 from llmir.errors import InputError
 from llmir.formats.elements import Integer
@@ -71,6 +71,8 @@ class _Lowering:
                 op.erase()
 
     def operation(self, op: Operation) -> None:
+        if any(isinstance(v.type, MixedQuantizedTensorType) for v in (*op.operands, *op.results)):
+            raise InputError(f"{place(op)}: target '{self.target.name}' has no kernels for mixed quantized tensors")
         match op:
             case LoadWeightOp():
                 self.load(op)
@@ -90,6 +92,8 @@ class _Lowering:
                 pass
             case QuantizeOp():
                 self.quantize(op)
+            case DequantizeOp() if isinstance(op.input.type, TensorType):
+                self.call(op, "plain_dequantize", [op.input], dict(op.properties))
             case RopeOp() if op.position is None and op.factors is not None:
                 zero = arith.ConstantOp(IntegerAttr(0, IndexType()))
                 Rewriter.insert_op(zero, InsertPoint.before(op))
@@ -136,12 +140,17 @@ class _Lowering:
             return
         if not isinstance(source, LoadWeightOp):
             raise InputError(f"{place(op)}: a quantized embedding table must be a weight")
+        if _groups_rows(type) or not isinstance(type.element, Integer):
+            dense = LoadOp(source.symbol, self.target.dense_layout, type, TensorType(f32, type.get_shape()))
+            Rewriter.insert_op(dense, InsertPoint.before(op))
+            dense.result.name_hint = source.result.name_hint
+            self.call(op, "embedding", [op.ids, dense.result], {})
+            return
         load = LoadOp(source.symbol, self.target.embedding_layout, type, type)
         Rewriter.insert_op(load, InsertPoint.before(op))
         load.result.name_hint = source.result.name_hint
         element = type.element
-        if not isinstance(element, Integer):
-            raise InputError(f"{place(op)}: target '{self.target.name}' looks up integer codes, not {element.name}")
+        assert isinstance(element, Integer)
         constants: dict[str, Attribute] = {
             "bits": IntegerAttr(element.bits, i64),
             "signed": IntegerAttr.from_bool(element.signed),
@@ -155,6 +164,8 @@ class _Lowering:
             self.plain_matmul(op)
             return
         kernel = self.matmul_kernel(op, _kind(op.input.type), _kind(type))
+        if kernel.accumulator == "i32" and (_groups_rows(type) or _groups_rows(op.input.type)):
+            kernel = self.matmul_kernel(op, "minifloat", "minifloat")  # scales change from row to row of K
         source = op.weight.owner
         weight = op.weight
         if isinstance(source, LoadWeightOp):
@@ -196,7 +207,8 @@ class _Lowering:
             constants["format"] = type
         else:
             assert op.bits is not None
-            constants["bits"] = op.bits
+            code = integer_code(type, op.bits.value.data)
+            constants = {"bits": op.bits, "signed": IntegerAttr.from_bool(code.signed)}
         for key, value in (("scale", op.scale), ("zero_point", op.zero_point)):
             if value is not None:
                 constants[key] = value
@@ -255,6 +267,13 @@ def _rounding(value: SSAValue, wanted: Attribute) -> list[Operation]:
     assert isinstance(wanted, TensorType)
     dtype = {"dtype": StringAttr(float_dtype(wanted.element_type).name)}
     return [CallOp("cast", [value], [wanted], dtype)]
+
+
+def _groups_rows(type: Attribute) -> bool:
+    """True when groups run along dimension 0, across rows."""
+    if not isinstance(type, QuantizedTensorType):
+        return False
+    return type.granularity.group_size is not None and type.granularity.axis == 0
 
 
 def _kind(type: Attribute) -> str:

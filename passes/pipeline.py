@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass, PassPipeline
-from xdsl.utils.exceptions import ArgSpecParseError, VerifyException
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import VerifyException
 
 from llmir.backends.numpy.session import Session
 from llmir.dialects.llm.weights import symbol_errors
-from llmir.errors import InputError, UsageError
+from llmir.errors import InputError
+from llmir.passes.pipeline_text import parse_pipeline
 from llmir.passes.registry import PASSES
 from llmir.program.context import LLMContext, Progress, ignore_progress
 from llmir.program.journal import Journal
@@ -30,11 +31,8 @@ class Pipeline:
 
     @staticmethod
     def parse(text: str) -> Pipeline:
-        """The pipeline of a string like `a{x=1},b`; UsageError names an unknown pass or option."""
-        try:
-            return Pipeline(PassPipeline.parse_spec(dict(PASSES), text).passes)
-        except (ValueError, ArgSpecParseError) as e:
-            raise UsageError(f"pipeline '{text}': {e}") from e
+        """The pipeline of a string like `a{x=1},b`; UsageError says what is wrong with it, and where."""
+        return Pipeline(parse_pipeline(text, PASSES))
 
     def __str__(self) -> str:
         """The string `parse` reads."""

@@ -1,8 +1,9 @@
 """`quantize-activations`: quantize and dequantize the inputs of layers with an input scheme (QDQ form).
 
 linear(x, w) becomes linear(dequantize(quantize(x)), w). Static schemes take their scale (and zero point)
-from the layer's `llm.input_statistics`, written by `calibrate`: scale = absmax / 2^(b-1), or asymmetric
-(max - min) / (2^b - 1) over a range widened to contain 0. Dynamic schemes compute them at run time, for each
+from the layer's `llm.input_statistics`, written by `calibrate`: scale = absmax / 2^(b-1) for b-bit integers,
+absmax / largest value for float codes, or asymmetric (max - min) / (2^b - 1) over a range widened to contain
+0. Dynamic schemes compute them at run time, for each
 tensor, token or group. Layers that quantize the same value in the same way share one quantize.
 
 The scheme's input part and the statistics are removed once they are used.

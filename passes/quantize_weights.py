@@ -3,13 +3,15 @@
 Every `llm.weight` a scheme speaks of changes its type to an `!llm.quantized_tensor`; its loads are followed
 by `llm.dequantize`, so that the program computes the same thing with the quantized values. Tensors are read,
 quantized and stored in chunks of rows: memory stays far below the model's size. A weight that several layers
-share (tied embeddings) is quantized once; the layers must agree on how.
+share (tied embeddings) is quantized once; the layers must agree on how. A weight that is quantized already is
+quantized again from its dequantized values, and its layers carry a remark that says so.
 
 The scheme's weight part is removed once it is done. Methods: see `llmir.quantizers.registry`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +31,10 @@ from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedFormat
 from llmir.passes.assign_schemes import finish_part, quantizable, scheme_of, weight_of
 from llmir.passes.locations import loaded_weight, module_name, place
+from llmir.passes.remarks import remark
 from llmir.program.context import LLMContext, program_context
-from llmir.program.quantized_weights import pack_parts, part_layouts
-from llmir.program.tensors import Tensor, nbytes, row_chunks
+from llmir.program.quantized_weights import dequantized, pack_parts, part_layouts, weight_layouts
+from llmir.program.tensors import Tensor, row_chunks
 from llmir.quantizers.registry import quantize
 
 Layer = LinearOp | EmbeddingOp
@@ -46,25 +49,25 @@ class WeightQuantizationPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Quantize every weight with a scheme; InputError names what cannot be."""
         program = program_context(ctx, self.name)
-        store = program.weights
         users = layers_by_weight(op)
         chosen = {name: wanted for name, layers in users.items() if (wanted := agreed(name, layers))}
         declared = weights(op)
-        for name in chosen:
-            check_float(declared[name])
-        sizes = {name: nbytes(store[declared[name].store_key]) for name in chosen}
+        sizes = {name: math.prod(shape_of_weight(declared[name])) for name in chosen}
         loads_of: dict[str, list[LoadWeightOp]] = {name: [] for name in chosen}
         for load in loads(op):
             if load.symbol in loads_of:
                 loads_of[load.symbol].append(load)
         done = 0
         for name, wanted in chosen.items():
+            before = declared[name].type
             quantize_weight(program, declared[name], wanted)
             for load in loads_of[name]:
                 retype_load(load, declared[name])
-            done += sizes[name]
             for layer in users[name]:
                 finish_part(layer, "weight")
+                if isinstance(before, QuantizedTensorType):
+                    remark(layer, f"quantized again, from {before.element_type} codes")
+            done += sizes[name]
             program.progress("quantizing", done, sum(sizes.values()))
 
 
@@ -90,41 +93,38 @@ def agreed(name: str, layers: list[Layer]) -> QuantizationAttr | None:
     return quantizations[0]
 
 
-def check_float(weight: WeightOp) -> None:
-    """InputError when a weight is quantized already."""
-    if not isinstance(weight.type, TensorType):
-        name = weight.store_key
-        raise InputError(f"weight '{name}' is already quantized ({weight.type}); start from float weights")
+def shape_of_weight(weight: WeightOp) -> tuple[int, ...]:
+    """The shape of a weight."""
+    assert isinstance(weight.type, TensorType | QuantizedTensorType)
+    return tuple(weight.type.get_shape())
 
 
 def quantize_weight(program: LLMContext, weight: WeightOp, wanted: QuantizationAttr) -> None:
     """Replace one weight of the store by its stored parts, and retype its declaration."""
-    name, store = weight.store_key, program.weights
-    assert isinstance(weight.type, TensorType)
-    shape = weight.type.get_shape()
-    layouts = part_layouts(shape, wanted.format(shape))
-    names = [name + suffix for suffix in layouts]
+    name, store, shape = weight.store_key, program.weights, shape_of_weight(weight)
+    names = [name + suffix for suffix in part_layouts(shape, wanted.format(shape))]
     parts = program.journal.finished(names) if program.journal is not None else None
     if parts is None:
-        parts = stored_parts(program, name, shape, wanted)
+        parts = stored_parts(program, weight, wanted)
         if program.journal is not None:
             program.journal.record(names, parts)
-    store.remove(name)
+    for old in weight_layouts(name, weight.type):
+        store.remove(old)
     for part_name, part in zip(names, parts, strict=True):
         store.add(part_name, part)
     weight.properties["type"] = wanted.tensor_type(shape)
 
 
-def stored_parts(
-    program: LLMContext, name: str, shape: tuple[int, ...], wanted: QuantizationAttr
-) -> list[Tensor]:
+def stored_parts(program: LLMContext, weight: WeightOp, wanted: QuantizationAttr) -> list[Tensor]:
     """Codes, scales and zero points of one weight, in the order of `part_layouts`."""
-    format, store, journal = wanted.format(shape), program.weights, program.journal
+    name, shape, store, journal = weight.store_key, shape_of_weight(weight), program.weights, program.journal
+    format = wanted.format(shape)
     writers = {
         suffix: store.writer(*layout) if journal is None else journal.writer(name + suffix, *layout)
         for suffix, layout in part_layouts(shape, format).items()
     }
-    for parts in quantized_chunks(store[name], name, format, wanted):
+    source = dequantized(store, name, weight.type) if isinstance(weight.type, QuantizedTensorType) else store[name]
+    for parts in quantized_chunks(source, name, format, wanted):
         for suffix, part in parts.items():
             writers[suffix].append(part)
     return [writer.finish() for writer in writers.values()]
@@ -147,12 +147,15 @@ def quantized_chunks(
 
 
 def retype_load(load: LoadWeightOp, weight: WeightOp) -> None:
-    """Replace a load of a weight by one of its new type and a dequantize."""
+    """Replace a load of a weight by one of its new type, dequantized unless its uses do that already."""
     assert isinstance(weight.type, QuantizedTensorType)
     quantized = LoadWeightOp(load.symbol, weight.type)
-    real = DequantizeOp(quantized.result, TensorType(f32, weight.type.get_shape()))
-    for op in (quantized, real):
-        op.location = load.location
+    quantized.location = load.location
     quantized.result.name_hint = load.result.name_hint
+    if isinstance(load.result.type, QuantizedTensorType):
+        Rewriter.replace_op(load, quantized)
+        return
+    real = DequantizeOp(quantized.result, TensorType(f32, weight.type.get_shape()))
+    real.location = load.location
     real.output.name_hint = "dequantized"
     Rewriter.replace_op(load, [quantized, real], [real.output])

@@ -1,4 +1,7 @@
-"""Writes tiny random models: Hugging Face folders, GGUF files and tokenizers. The same arguments, the same bytes."""
+"""Writes tiny random models (Hugging Face folders, GGUF files, tokenizers) and runs `llmir` on them.
+
+The same arguments write the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,19 @@ import json
 import math
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gguf
 import ml_dtypes
 import numpy as np
+import pytest
 import tokenizers
 from gguf import GGMLQuantizationType, GGUFWriter
 from numpy.typing import NDArray
+
+from llmir.tools.llmir import main
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]
@@ -301,3 +308,44 @@ def write_gguf(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of `llmir` in this process gave."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, Any]:
+        """The one object on standard output of a run that went well."""
+        assert (self.status, self.err) == (0, "")
+        return json.loads(self.out, parse_constant=_no_constant)
+
+    def error(self, status: int = 1) -> str:
+        """The one line on standard error of a run that failed, without the program's name."""
+        assert (self.status, self.out) == (status, ""), (self.status, self.out, self.err)
+        (line,) = self.err.splitlines()
+        assert line.startswith("llmir: error: ")
+        return line.removeprefix("llmir: error: ")
+
+
+def _no_constant(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
+
+
+def llmir(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Done:
+    """Run the command line in this process."""
+    capsys.readouterr()
+    try:
+        status = main([str(a) for a in arguments])
+    except SystemExit as e:
+        assert isinstance(e.code, int)
+        status = e.code
+    return Done(status, *capsys.readouterr())
+
+
+def tree(path: Path) -> list[str]:
+    """Everything under a folder, hidden files too."""
+    return sorted(str(p.relative_to(path)) for p in path.rglob("*"))

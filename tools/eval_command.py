@@ -49,12 +49,14 @@ def run(
     session = compile_numpy(program.module, program.weights)
     compared = None if reference is None else open_reference(reference, session)
     check_vocabulary(data.windows, session.vocabulary, text or tokens or "")
+    started = out.seconds
     with progress_bar() as progress:
         measured = perplexity(session, data.windows, compared, lambda d, n: progress("evaluating", d, n))
+    speed = measured.tokens / (out.seconds - started)
     sizes = size_report(program)
     facts = result_facts(measured, context, data.policy)
     facts.append(("bits per weight", f"{sizes.bits_per_weight:.3f}"))
-    facts.append(("tokens/s", f"{measured.tokens / out.seconds:.0f}"))
+    facts.append(("tokens/s", f"{speed:.0f}"))
     facts += [("seconds", f"{out.seconds:.1f}"), ("peak memory", bytes_text(peak_memory()))]
     out.show(facts_table([("model", model), *([("reference", reference)] if reference else []), *facts]))
     out.finish(
@@ -66,7 +68,7 @@ def run(
             "bos": data.policy,
             "bits_per_weight": sizes.bits_per_weight,
             "weight_bytes": sizes.weight_bytes,
-            "tokens_per_second": measured.tokens / out.seconds,
+            "tokens_per_second": speed,
             **result_json(measured),
         }
     )
@@ -81,8 +83,7 @@ def read_data(
     if tokens is not None:
         ids = read_tokens(Path(tokens))
     else:
-        path = demo.TEXT if text == "demo" and not Path(text).exists() else Path(text or "")
-        ids = tokenize_file(path, program.files.get(TOKENIZER), program.name)
+        ids = tokenize_file(demo.text_path(text or ""), program.files.get(TOKENIZER), program.name)
     ids = ids[:max_tokens]
     start, policy = bos_policy(program, bos, tokens is not None)
     if start is None:

@@ -18,8 +18,6 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 def set_threads(_ctx: click.Context, _param: click.Parameter, value: int | None) -> int | None:
     """Tell the matrix libraries before NumPy is imported; commands import everything else later."""
     if value is not None:
-        if "numpy" in sys.modules:
-            os.environ.setdefault("LLMIR_THREADS_IGNORED", "1")
         for name in THREAD_VARIABLES:
             os.environ[name] = str(value)
     return value

@@ -23,7 +23,7 @@ from xdsl.xdsl_opt_main import VersionAction, xDSLOptMain
 
 from llmir import __version__
 from llmir.errors import UsageError
-from llmir.tools.opt_pipeline import (
+from llmir.passes.pipeline_text import (
     construct,
     options_of,
     parse_element,
@@ -216,9 +216,7 @@ class LLMIROptMain(xDSLOptMain):
         passes = parse_pipeline(self.args.passes, self.available_passes)
         self.pipeline = PassPipeline(passes, self._between_passes)
 
-    def _between_passes(
-        self, previous: ModulePass | None, module: ModuleOp, following: ModulePass | None
-    ) -> None:
+    def _between_passes(self, previous: ModulePass | None, module: ModuleOp, following: ModulePass | None) -> None:
         name = None if previous is None else previous.name
         if name is not None and self.args.time_passes:
             print(f"{time.perf_counter() - self.started:10.4f} s  {name}", file=sys.stderr)
@@ -305,9 +303,7 @@ class LLMIROptMain(xDSLOptMain):
             return self.output_resulting_program(module)
         except USER_ERRORS as e:
             message = describe(e, self.running)
-            expected = (
-                self.args.parsing_diagnostics if isinstance(e, ParseError) else self.args.verify_diagnostics
-            )
+            expected = self.args.parsing_diagnostics if isinstance(e, ParseError) else self.args.verify_diagnostics
             if expected:
                 return f"{message}\n"
             print(message, file=sys.stderr)

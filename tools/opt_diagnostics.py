@@ -55,10 +55,7 @@ def verify(module: ModuleOp, name: str, after: str | None = None) -> None:
     if not found:
         return
     stage = f" (after pass {after})" if after else ""
-    lines = [
-        f"{place(op, name)}: error: '{op.name}' {one_line(message)}{stage}"
-        for op, message in found[:MAX_ERRORS]
-    ]
+    lines = [f"{place(op, name)}: error: '{op.name}' {one_line(message)}{stage}" for op, message in found[:MAX_ERRORS]]
     if len(found) > MAX_ERRORS:
         lines.append(f"{name}: error: too many errors, only the first {MAX_ERRORS} are shown")
     raise VerificationError("\n".join(lines))

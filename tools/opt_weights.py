@@ -36,9 +36,7 @@ def open_weights(module: ModuleOp, folder: Path, name: str) -> WeightStore:
     if attribute is None:
         return WeightStore(source=f"{name} (it names no weights, the module has no {ATTRIBUTE})")
     if not isinstance(attribute, StringAttr):
-        raise InputError(
-            f'{name}: {ATTRIBUTE} is {attribute}, expected a file name such as "weights.safetensors"'
-        )
+        raise InputError(f'{name}: {ATTRIBUTE} is {attribute}, expected a file name such as "weights.safetensors"')
     relative = PurePosixPath(attribute.data)
     if not attribute.data or relative.is_absolute() or ".." in relative.parts:
         raise InputError(
@@ -59,9 +57,7 @@ def weights_name(output: Path, module_file: Path | None) -> str:
         return output.name
     relative = Path(os.path.relpath(output, module_file.parent))
     if ".." in relative.parts:
-        raise UsageError(
-            f"--weights-output {output} must be in the folder of -o {module_file}, which names it"
-        )
+        raise UsageError(f"--weights-output {output} must be in the folder of -o {module_file}, which names it")
     return relative.as_posix()
 
 

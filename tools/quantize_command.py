@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from llmir import __version__, demo
-from llmir.errors import InputError, UsageError
+from llmir.errors import InputError, OutputError, UsageError
 from llmir.frontends.registry import open_model
 from llmir.passes.assign_schemes import quantizable, scheme_of
 from llmir.passes.calibrate import QuantizationCalibrationPass
 from llmir.passes.locations import module_name
 from llmir.passes.pipeline import Pipeline, compile_numpy
+from llmir.program.files import check_replaceable
 from llmir.program.journal import Journal, identity, journal_folder
-from llmir.program.program import Program
+from llmir.program.program import MANIFEST, Program
 from llmir.recipes.schemes import Recipe, adapt, pipeline, recipe
 from llmir.reports.sizes import OTHER, SizeReport, size_report
 from llmir.reports.tables import bytes_text, facts_table, size_table
-from llmir.targets.registry import target as target_by_name
+from llmir.targets.registry import TARGETS
 from llmir.tools.console import Output, peak_memory, progress_bar
 
 SAME_NAME = (
@@ -42,20 +43,22 @@ def run(
     """Quantize a model, save it and report."""
     out = Output(as_json)
     passes = pipeline(chosen_recipe(options), calibration(options))
-    target_by_name(options["target"])
+    if options["target"] not in TARGETS:
+        raise UsageError(f"unknown target '{options['target']}', expected one of {', '.join(TARGETS)}")
     if print_pipeline:
         out.show(str(passes))
         out.finish({"pipeline": str(passes)})
         return
     if output is None and not dry_run:
         raise UsageError("give the output folder with -o OUT (or --print-pipeline, or --dry-run)")
-    program = open_model(model, dequantize=True)
+    program = open_model(model)
     if dry_run:
         show_plan(out, program, passes)
         return
     assert output is not None
     folder = Path(output)
     check_writable(folder.parent)
+    check_replaceable(folder, MANIFEST)
     before = size_report(program)
     kept = quantize_to(folder, program, passes, open_journal(folder, model, passes, resume))
     after = size_report(program)
@@ -94,17 +97,16 @@ def quantize_to(output: Path, program: Program, passes: Pipeline, journal: Journ
     """
     try:
         with progress_bar() as progress:
-            try:
-                passes.run(program, progress, journal)
-                compile_numpy(program.module, program.weights)
-            except InputError:
-                journal.close()
-                raise
+            passes.run(program, progress, journal)
+            compile_numpy(program.module, program.weights)
             program.save(output, progress)
     except OSError as e:
-        raise InputError(f"{output}: cannot be written: {e.strerror or e}; {journal.hint()}") from e
-    except InputError as e:
-        raise InputError(f"{e}; {journal.hint()}" if journal.folder.exists() else str(e)) from e
+        raise OutputError(f"{output}: cannot be written: {e.strerror or e}; {journal.hint()}") from e
+    except OutputError as e:
+        raise OutputError(f"{e}; {journal.hint()}") from e
+    except InputError:
+        journal.close()
+        raise
     journal.close()
     return journal.kept
 
@@ -158,11 +160,13 @@ def calibration(options: dict[str, Any]) -> QuantizationCalibrationPass | None:
     file = options["calibration"]
     if file is None:
         return None
-    data = {"tokens": file} if file.endswith(".npy") else {"text": file}
-    if file == "demo" and not Path(file).exists():
-        data = {"text": str(demo.TEXT)}
+    tokens = file if file.endswith(".npy") else ""
     return QuantizationCalibrationPass(
-        **data, statistic=options["statistic"], samples=options["samples"], context=options["context"]
+        text="" if tokens else str(demo.text_path(file)),
+        tokens=tokens,
+        statistic=options["statistic"],
+        samples=options["samples"],
+        context=options["context"],
     )
 
 
@@ -189,6 +193,7 @@ def outcome(before: SizeReport, after: SizeReport, output: Path) -> list[tuple[s
     layers = [t for t in after.tensors if t.kind != OTHER]
     linear = after.linear_bits_per_weight
     facts = [("quantized", f"{quantized} of {len(layers)} layer tensors")]
+    facts += [("again", f"{count}: {remark}") for remark, count in after.remarks().items()]
     facts += [("left alone", f"{count}: {reason}") for reason, count in after.reasons().items()]
     others = [t for t in after.tensors if t.kind == OTHER]
     if others:

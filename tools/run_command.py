@@ -37,22 +37,23 @@ def run(
     stream = DecodeStream(skip_special_tokens=False)
     produced: list[int] = []
     text = ""
-    started = time.perf_counter()
-    for token in generate(
-        session, ids, tokens, temperature=temperature, seed=seed, stop_ids=conventions.stop_ids
-    ):
+    times = [time.perf_counter()]
+    for token in generate(session, ids, tokens, temperature=temperature, seed=seed, stop_ids=conventions.stop_ids):
+        times.append(time.perf_counter())
         produced.append(token)
         piece = stream.step(conventions.tokenizer, token) or ""
         text += piece
         if not as_json:
             sys.stdout.write(piece)
             sys.stdout.flush()
-    seconds = time.perf_counter() - started
-    speed = len(produced) / seconds if produced else 0.0
+    first = times[1] - times[0] if produced else 0.0
+    speed = (len(produced) - 1) / (times[-1] - times[1]) if len(produced) > 1 else None
     if not as_json:
         sys.stdout.write("\n")
+        rate = "" if speed is None else f", then {speed:.1f} tokens/s"
         print(
-            f"{len(ids)} prompt tokens, {len(produced)} generated, {speed:.1f} tokens/s, backend {backend}",
+            f"{len(ids)} prompt tokens and weights in {first:.2f} s, {len(produced)} tokens generated{rate}, "
+            f"backend {backend}",
             file=sys.stderr,
         )
     out.finish(
@@ -62,6 +63,7 @@ def run(
             "prompt_ids": ids,
             "generated_ids": produced,
             "text": text,
+            "first_token_seconds": first,
             "tokens_per_second": speed,
         }
     )

@@ -126,9 +126,7 @@ class QuantizationAttr(ParametrizedAttribute):
                 f"unknown granularity '{self.granularity.data}', expected one of {', '.join(GRANULARITIES)}"
             )
         if re.fullmatch(r"[A-Za-z_]\w*", self.method.data) is None:
-            raise VerifyException(
-                f"method '{self.method.data}' is not a word, expected a name such as absmax"
-            )
+            raise VerifyException(f"method '{self.method.data}' is not a word, expected a name such as absmax")
         grouped = isinstance(self.group_size, IntAttr)
         if grouped != (self.granularity.data == PER_GROUP):
             raise VerifyException("group_size is given exactly when granularity is per_group")
@@ -218,9 +216,7 @@ class SchemeAttr(ParametrizedAttribute):
             if self.weight.is_dynamic:
                 raise VerifyException("a weight's parameters are never dynamic")
             if self.weight.granularity.data == PER_TOKEN:
-                raise VerifyException(
-                    "per_token is for inputs; a weight's rows are its channels: use per_channel"
-                )
+                raise VerifyException("per_token is for inputs; a weight's rows are its channels: use per_channel")
         if isinstance(self.input, QuantizationAttr) and self.input.granularity.data == PER_CHANNEL:
             raise VerifyException("an input's rows are tokens: use per_token instead of per_channel")
 
@@ -244,9 +240,7 @@ class SchemeAttr(ParametrizedAttribute):
 
     def print_parameters(self, printer: Printer) -> None:
         """Print `<weight=..., input=...>`."""
-        parts = [
-            (k, v) for k, v in (("weight", self.weight), ("input", self.input)) if not isinstance(v, NoneAttr)
-        ]
+        parts = [(k, v) for k, v in (("weight", self.weight), ("input", self.input)) if not isinstance(v, NoneAttr)]
 
         def entry(part: tuple[str, Attribute]) -> None:
             printer.print_string(f"{part[0]}=")
@@ -303,17 +297,13 @@ class RopeScalingAttr(ParametrizedAttribute):
             ("high_freq_factor", self.high_freq_factor),
         ):
             if not isinstance(value, NoneAttr) and not 0 < value.value.data < math.inf:
-                raise VerifyException(
-                    f"rope scaling {key} must be finite and positive, got {value.value.data}"
-                )
+                raise VerifyException(f"rope scaling {key} must be finite and positive, got {value.value.data}")
         extra = (self.low_freq_factor, self.high_freq_factor, self.original_context)
         given = [not isinstance(e, NoneAttr) for e in extra]
         if self.kind.data == "linear" and any(given):
             raise VerifyException("linear rope scaling has a factor and nothing else")
         if self.kind.data == "llama3" and not all(given):
-            raise VerifyException(
-                "llama3 rope scaling needs low_freq_factor, high_freq_factor and original_context"
-            )
+            raise VerifyException("llama3 rope scaling needs low_freq_factor, high_freq_factor and original_context")
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:

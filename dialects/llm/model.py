@@ -61,9 +61,7 @@ class EmbeddingOp(CallFormat):
     traits = traits_def(Pure())
     irdl_options = (ParsePropInAttrDict(),)
 
-    def __init__(
-        self, ids: SSAValue, table: SSAValue, result_type: Attribute, module: StringAttr | None = None
-    ):
+    def __init__(self, ids: SSAValue, table: SSAValue, result_type: Attribute, module: StringAttr | None = None):
         super().__init__(operands=[ids, table], result_types=[result_type], properties={"module": module})
 
     def verify_(self) -> None:
@@ -74,9 +72,7 @@ class EmbeddingOp(CallFormat):
         if len(table) != 2:
             raise VerifyException(f"table is {shape_text(table)}, expected two dimensions [V, H]")
         if len(output) != 2 or not same_size(output[0], ids[0]) or not same_size(output[1], table[1]):
-            raise VerifyException(
-                f"result is {shape_text(output)}, expected [T, H] = {shape_text((ids[0], table[1]))}"
-            )
+            raise VerifyException(f"result is {shape_text(output)}, expected [T, H] = {shape_text((ids[0], table[1]))}")
 
 
 @irdl_op_definition
@@ -143,9 +139,7 @@ class RMSNormOp(CallFormat):
         check_same_shape(self.input, self.output, "input", "result")
         x, w = shape_of(self.input), shape_of(self.weight)
         if not x or len(w) != 1 or not same_size(w[0], x[-1]):
-            raise VerifyException(
-                f"weight is {shape_text(w)}, expected the last dimension of input {shape_text(x)}"
-            )
+            raise VerifyException(f"weight is {shape_text(w)}, expected the last dimension of input {shape_text(x)}")
         if not self.epsilon.value.data >= 0:
             raise VerifyException(f"epsilon must not be negative, got {self.epsilon.value.data}")
 
@@ -204,9 +198,7 @@ class RopeOp(CallFormat):
         if self.scaling is not None:
             raise VerifyException("factors and scaling exclude each other: both change the frequencies")
         if shape_of(self.factors) != (x[2] // 2,):
-            raise VerifyException(
-                f"factors is {shape_text(shape_of(self.factors))}, expected [D / 2] = {x[2] // 2}"
-            )
+            raise VerifyException(f"factors is {shape_text(shape_of(self.factors))}, expected [D / 2] = {x[2] // 2}")
 
 
 @irdl_op_definition
@@ -289,8 +281,7 @@ class AttentionOp(CallFormat):
         q, k = shape_of(self.query), shape_of(self.key)
         if len(q) != 3 or len(k) != 3 or not same_size(q[2], k[2]):
             raise VerifyException(
-                f"query is {shape_text(q)} and key is {shape_text(k)}, "
-                "expected [T, heads, D] and [S, kv_heads, D]"
+                f"query is {shape_text(q)} and key is {shape_text(k)}, expected [T, heads, D] and [S, kv_heads, D]"
             )
         if DYNAMIC_INDEX in (q[1], k[1]) or k[1] < 1 or q[1] % k[1]:
             raise VerifyException(

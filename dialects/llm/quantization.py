@@ -48,9 +48,7 @@ from llmir.dialects.llm.types import (
 )
 from llmir.formats.elements import Integer
 
-FLOAT_TENSOR: AttrConstraint = MessageConstraint(
-    TensorType.constr(AnyFloatConstr), "expected a tensor of floats"
-)
+FLOAT_TENSOR: AttrConstraint = MessageConstraint(TensorType.constr(AnyFloatConstr), "expected a tensor of floats")
 CODES: AttrConstraint = MessageConstraint(
     BaseAttr(TensorType) | BaseAttr(QuantizedTensorType) | BaseAttr(MixedQuantizedTensorType),
     "expected a tensor of codes, an !llm.quantized_tensor or an !llm.mixed_quantized_tensor",
@@ -77,8 +75,7 @@ def check_same_shape(a: SSAValue, b: SSAValue, a_name: str, b_name: str) -> None
     """VerifyException unless two values may have the same shape."""
     if not same_shape(shape_of(a), shape_of(b)):
         raise VerifyException(
-            f"{a_name} is {shape_text(shape_of(a))} but {b_name} is {shape_text(shape_of(b))}; "
-            "shapes must agree"
+            f"{a_name} is {shape_text(shape_of(a))} but {b_name} is {shape_text(shape_of(b))}; shapes must agree"
         )
 
 
@@ -120,9 +117,7 @@ def check_parameters(
         return
     points = dense_values(zero_point)
     if len(points) != len(values):
-        raise VerifyException(
-            f"zero_point has {len(points)} values, scale has {len(values)}; expected as many"
-        )
+        raise VerifyException(f"zero_point has {len(points)} values, scale has {len(values)}; expected as many")
     integers = isinstance(zero_point.get_element_type(), IntegerType)
     if code is not None and integers and not ((points >= code.minimum) & (points <= code.maximum)).all():
         raise VerifyException(
@@ -141,9 +136,7 @@ def constant_scale_counts(type: QuantizedTensorType) -> tuple[tuple[int, ...], s
     """The number of constant scales a quantized tensor type has, and how to say so."""
     shape = type.parameter_shape()
     if any(d < 0 for d in shape):
-        raise VerifyException(
-            f"constant scales need a static shape of scales, {type} has {shape_text(shape)}"
-        )
+        raise VerifyException(f"constant scales need a static shape of scales, {type} has {shape_text(shape)}")
     return (math.prod(shape),), f"{math.prod(shape)} for {type}"
 
 
@@ -190,9 +183,7 @@ class QuantizeOp(CallFormat):
             return
         if isinstance(type, MixedQuantizedTensorType):
             if self.scale is not None or self.zero_point is not None or self.bits is not None:
-                raise VerifyException(
-                    "a mixed result carries its parameters; remove scale, zero_point and bits"
-                )
+                raise VerifyException("a mixed result carries its parameters; remove scale, zero_point and bits")
             return
         if self.scale is None or self.bits is None:
             raise VerifyException("a plain tensor result needs scale and bits")
@@ -204,16 +195,12 @@ class QuantizeOp(CallFormat):
 
     def _verify_quantized(self, type: QuantizedTensorType) -> None:
         if self.bits is not None and self.bits.value.data != type.element.bits:
-            raise VerifyException(
-                f"bits is {self.bits.value.data} but the result's codes are {type.element_type}"
-            )
+            raise VerifyException(f"bits is {self.bits.value.data} but the result's codes are {type.element_type}")
         if not isinstance(type.min, NoneAttr) and self.scale is not None:
             raise VerifyException("constant parameters with a minimum are not supported; use zp")
         if self.scale is None:
             if self.zero_point is not None:
-                raise VerifyException(
-                    "zero_point without scale; give both, or neither for dynamic parameters"
-                )
+                raise VerifyException("zero_point without scale; give both, or neither for dynamic parameters")
             return
         if (self.zero_point is None) != isinstance(type.zp, NoneAttr):
             raise VerifyException("zero_point is given exactly when the result type has zp")
@@ -254,9 +241,7 @@ class DequantizeOp(CallFormat):
         type = self.input.type
         if isinstance(type, QuantizedTensorType | MixedQuantizedTensorType):
             if self.scale is not None or self.zero_point is not None:
-                raise VerifyException(
-                    "a quantized tensor carries its parameters; remove scale and zero_point"
-                )
+                raise VerifyException("a quantized tensor carries its parameters; remove scale and zero_point")
             return
         if self.scale is None:
             raise VerifyException("codes in a plain tensor need a scale")
@@ -313,9 +298,7 @@ class QuantizedMatmulOp(CallFormat):
         if self.scales is not None or self.zero_points is not None:
             raise VerifyException("a quantized weight carries its parameters; remove scales and zero_points")
         if self.bits is not None or self.group_size is not None:
-            raise VerifyException(
-                "a quantized weight's type states bits and group_size; remove the attributes"
-            )
+            raise VerifyException("a quantized weight's type states bits and group_size; remove the attributes")
 
     def _verify_plain(self) -> None:
         if isinstance(self.input.type, QuantizedTensorType):

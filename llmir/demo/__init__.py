@@ -13,3 +13,8 @@ MODEL: Path = Path(__file__).parent / "model"
 
 TEXT: Path = Path(__file__).parent / "text.txt"
 """The held-out evaluation text (UTF-8), one document a line, sampled with a seed training never used."""
+
+
+def text_path(name: str) -> Path:
+    """A file's path; the word `demo` is the evaluation text, unless there is a file of that name."""
+    return TEXT if name == "demo" and not Path(name).is_file() else Path(name)

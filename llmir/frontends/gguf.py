@@ -9,6 +9,7 @@ back in the order of the checkpoint.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +32,7 @@ from llmir.formats.quantized import QuantizedFormat
 from llmir.frontends.gguf_file import GGUFFile, GGUFTensor
 from llmir.frontends.gguf_tokenizer import SpecialTokens, special_tokens, tokenizer_from_fields
 from llmir.frontends.huggingface import ignored_tensors
-from llmir.frontends.llama_family import EMBEDDING, HEAD, NORM, ROPE_FACTORS, LlamaConfig, build_module
+from llmir.frontends.llama_family import EMBEDDING, HEAD, MAX_LAYERS, NORM, ROPE_FACTORS, LlamaConfig, build_module
 from llmir.program.program import CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
 from llmir.program.quantized_weights import CODES, MIN, SCALE, part_layouts
 from llmir.program.store import WeightStore
@@ -110,8 +111,12 @@ def read_config(file: GGUFFile) -> LlamaConfig:
     if embedding is None:
         fields.fail("tensor 'token_embd.weight' is missing")
     layers = fields.size(f"{kind}.block_count")
-    window = file.fields.get(f"{kind}.attention.sliding_window")
-    return LlamaConfig(
+    if layers > MAX_LAYERS:
+        fields.fail(f"{kind}.block_count is {layers}, at most {MAX_LAYERS} are read")
+    window = None
+    if kind == "llama" and file.fields.get(f"{kind}.attention.sliding_window"):
+        window = fields.size(f"{kind}.attention.sliding_window")
+    result = LlamaConfig(
         hidden_size=hidden,
         intermediate_size=fields.size(f"{kind}.feed_forward_length"),
         layers=layers,
@@ -128,8 +133,11 @@ def read_config(file: GGUFFile) -> LlamaConfig:
         mlp_bias="blk.0.ffn_gate.bias" in file.tensors,
         qk_norm="blk.0.attn_q_norm.weight" in file.tensors,
         tied="output.weight" not in file.tensors,
-        windows=(int(cast(int, window)),) * layers if window and kind == "llama" else (),
+        windows=(window,) * layers if window else (),
     )
+    if (contradiction := result.contradiction()) is not None:
+        fields.fail(contradiction)
+    return result
 
 
 def _rope_scaling(fields: _Fields, kind: str) -> RopeScalingAttr | None:
@@ -339,6 +347,6 @@ class _Fields:
     def number(self, key: str, default: float | None = None) -> float:
         """A positive number."""
         value = self.file.fields.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
             self.fail(f"metadata '{key}' must be a positive number, got {value!r}")
         return float(cast(float, value))

@@ -6,6 +6,7 @@ Source: the file layout `transformers` writes; config keys of Llama, Mistral, Qw
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,9 +17,9 @@ from xdsl.ir import TypeAttribute
 from llmir.dialects.llm.attributes import RopeScalingAttr
 from llmir.dialects.llm.types import FLOATS, float_type
 from llmir.errors import InputError
-from llmir.frontends.llama_family import LlamaConfig, build_module
+from llmir.frontends.llama_family import MAX_LAYERS, LlamaConfig, build_module
 from llmir.program.files import read_bytes
-from llmir.program.program import COMPANIONS, CONFIG, Program
+from llmir.program.program import CONFIG, Program, companions
 from llmir.program.safetensors_file import open_safetensors
 from llmir.program.store import WeightStore
 from llmir.program.tensors import Tensor
@@ -45,7 +46,7 @@ def open_huggingface(path: Path) -> Program:
     types: dict[str, TypeAttribute] = {}
     for name, shape in config.weight_shapes():
         types[name] = _weight_type(path, name, shape, tensors)
-    files = {n: read_bytes(path / n, "part of the model") for n in COMPANIONS if (path / n).is_file()}
+    files = companions(path)
     store = WeightStore({n: tensors[n] for n in types}, str(path))
     notes = ignored_tensors(set(tensors) - set(types))
     history = [{"source": path.name, "format": "huggingface"}]
@@ -63,14 +64,16 @@ def read_config(config: dict[str, Any], source: str) -> LlamaConfig:
     """The family's configuration from a config.json object; InputError names a missing or unsupported key."""
     read = _Reader(config, source)
     names = config.get("architectures") or []
-    kind = next((ARCHITECTURES[n] for n in names if n in ARCHITECTURES), None)
+    kind = next((k for n, k in ARCHITECTURES.items() if isinstance(names, list) and n in names), None)
     if kind is None:
         read.fail(f"architectures is {names}, expected one of {', '.join(ARCHITECTURES)}")
     if config.get("hidden_act", "silu") != "silu":
         read.fail(f"hidden_act is {config['hidden_act']!r}, the {kind} architecture here has silu")
-    if "quantization_config" in config:
+    if config.get("quantization_config") is not None:
         read.fail("the model is already quantized (quantization_config); give the original float model")
     heads, layers = read.positive("num_attention_heads"), read.positive("num_hidden_layers")
+    if layers > MAX_LAYERS:
+        read.fail(f"num_hidden_layers is {layers}, at most {MAX_LAYERS} are read")
     hidden = read.positive("hidden_size")
     theta, scaling = _rope(read)
     attention_bias = bool(config.get("attention_bias", False))
@@ -92,10 +95,8 @@ def read_config(config: dict[str, Any], source: str) -> LlamaConfig:
         tied=bool(config.get("tie_word_embeddings", False)),
         windows=_windows(read, kind, layers),
     )
-    if result.heads % result.kv_heads:
-        read.fail(f"{heads} attention heads cannot share {result.kv_heads} key heads evenly")
-    if result.head_dim % 2:
-        read.fail(f"head_dim is {result.head_dim}, rotary embeddings need an even one")
+    if (contradiction := result.contradiction()) is not None:
+        read.fail(contradiction)
     return result
 
 
@@ -104,12 +105,12 @@ def _rope(read: _Reader) -> tuple[float, RopeScalingAttr | None]:
     parameters = read.config.get("rope_parameters") or read.config.get("rope_scaling") or {}
     if not isinstance(parameters, dict):
         read.fail(f"rope_scaling is {parameters!r}, expected an object")
-    theta = float(parameters.get("rope_theta", read.config.get("rope_theta", 10000.0)))
+    scale = _Reader(parameters, f"{read.source}: rope_scaling")
+    theta = scale.number("rope_theta", read.number("rope_theta", 10000.0))
     partial = parameters.get("partial_rotary_factor", read.config.get("partial_rotary_factor", 1.0))
     if partial != 1.0:
         read.fail(f"partial_rotary_factor is {partial}, only whole heads (1.0) can be rotated")
     kind = parameters.get("rope_type", parameters.get("type", "default"))
-    scale = _Reader(parameters, f"{read.source}: rope_scaling")
     if kind == "default":
         return theta, None
     if kind == "linear":
@@ -127,14 +128,18 @@ def _rope(read: _Reader) -> tuple[float, RopeScalingAttr | None]:
 
 def _windows(read: _Reader, kind: str, layers: int) -> tuple[int | None, ...]:
     """Each layer's sliding window, or nothing when no layer has one."""
-    window = read.config.get("sliding_window")
-    if kind == "llama" or window is None or (kind != "mistral" and not read.config.get("use_sliding_window")):
+    used = kind == "mistral" or kind != "llama" and read.config.get("use_sliding_window")
+    if not used or read.config.get("sliding_window") is None:
         return ()
+    window = read.positive("sliding_window")
     kinds = read.config.get("layer_types")
-    if kinds is not None:
-        return tuple(window if k == "sliding_attention" else None for k in kinds)
-    first = 0 if kind == "mistral" else int(read.config.get("max_window_layers", 0))
-    return tuple(window if layer >= first else None for layer in range(layers))
+    if kinds is None:
+        first = 0 if kind == "mistral" else read.whole("max_window_layers", 28)
+        return tuple(window if layer >= first else None for layer in range(layers))
+    known = ("sliding_attention", "full_attention")
+    if not isinstance(kinds, list) or len(kinds) != layers or any(k not in known for k in kinds):
+        read.fail(f"layer_types must name {' or '.join(known)} for each of {layers} layers")
+    return tuple(window if k == "sliding_attention" else None for k in kinds)
 
 
 class _Reader:
@@ -147,18 +152,26 @@ class _Reader:
         """Refuse the file."""
         raise InputError(f"{self.source}: {message}")
 
-    def number(self, key: str) -> float:
+    def number(self, key: str, default: float | None = None) -> float:
         """A positive number."""
         value = self.config.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        value = default if value is None else value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
             self.fail(f"needs a positive number '{key}', got {value!r}")
         return float(value)
 
     def positive(self, key: str, default: int | None = None) -> int:
         """A positive whole number."""
+        value = self.whole(key, default)
+        if value < 1:
+            self.fail(f"needs a positive whole number '{key}', got {value!r}")
+        return value
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        """A whole number."""
         value = self.config.get(key)
         value = default if value is None else value
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, int):
             self.fail(f"needs a positive whole number '{key}', got {value!r}")
         return value
 
@@ -166,7 +179,7 @@ class _Reader:
 def _json_object(path: Path, raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:
         raise InputError(f"{path}: not JSON: {e}") from e
     if not isinstance(value, dict):
         raise InputError(f"{path}: not a JSON object")

@@ -44,6 +44,8 @@ from llmir.dialects.llm.weights import LoadWeightOp, WeightOp
 
 EMBEDDING, NORM, HEAD = "model.embed_tokens", "model.norm", "lm_head"
 ROPE_FACTORS = "model.rope_factors"
+MAX_LAYERS = 10_000
+"""More decoder blocks than any model has; a file that claims more is refused before anything is built for them."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,14 @@ class LlamaConfig:
     qk_norm: bool = False
     tied: bool = False
     windows: tuple[int | None, ...] = ()
+
+    def contradiction(self) -> str | None:
+        """Why no model can have these sizes, None if one can."""
+        if self.heads % self.kv_heads:
+            return f"{self.heads} attention heads cannot share {self.kv_heads} key heads evenly"
+        if self.head_dim % 2:
+            return f"head_dim is {self.head_dim}, rotary embeddings need an even one"
+        return None
 
     def window(self, layer: int) -> int | None:
         """How many keys a layer's queries see, None for all."""

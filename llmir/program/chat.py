@@ -108,7 +108,7 @@ def token_text(token: Any) -> str | None:
 def _object(program: Program, name: str) -> dict[str, Any]:
     try:
         value = json.loads(program.files.get(name, b"{}"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+    except (ValueError, RecursionError) as e:
         raise InputError(f"{program.name}: {name} is not JSON: {e}") from e
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 

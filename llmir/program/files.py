@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmir.errors import InputError
+from llmir.errors import InputError, OutputError
 
 
 @contextmanager
@@ -16,16 +16,15 @@ def new_folder(path: Path, marker: str) -> Generator[Path]:
     """A folder beside `path` to fill, which takes its place when everything went well.
 
     An existing folder is replaced only if it holds a file named `marker`, that is if it is one of ours.
-    Raises InputError when `path` is something else or cannot be written; nothing is left behind then.
+    Raises OutputError when `path` is something else or cannot be written; nothing is left behind then.
     """
-    if path.exists() and not (path / marker).is_file():
-        raise InputError(f"{path}: exists and is not an LLMIR program (it has no {marker}); choose another output")
+    check_replaceable(path, marker)
     work = path.with_name(f".{path.name}.partial")
     shutil.rmtree(work, ignore_errors=True)  # what a killed run left
     try:
         work.mkdir(parents=True)
     except OSError as e:
-        raise InputError(f"{path}: cannot be written: {e.strerror}") from e
+        raise OutputError(f"{path}: cannot be written: {e.strerror}") from e
     try:
         yield work
         for file in work.iterdir():
@@ -40,9 +39,15 @@ def new_folder(path: Path, marker: str) -> Generator[Path]:
             work.rename(path)
         sync(path.parent)
     except OSError as e:
-        raise InputError(f"{path}: cannot be written: {e.strerror or e}") from e
+        raise OutputError(f"{path}: cannot be written: {e.strerror or e}") from e
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def check_replaceable(path: Path, marker: str) -> None:
+    """OutputError when there is something at `path` that is not a folder of ours."""
+    if path.exists() and not (path / marker).is_file():
+        raise OutputError(f"{path}: exists and is not an LLMIR program (it has no {marker}); choose another output")
 
 
 def sync(path: Path) -> None:

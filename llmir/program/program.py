@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.utils.exceptions import ParseError, VerifyException
@@ -107,12 +107,27 @@ def open_program(path: Path) -> Program:
     """Open a program folder; InputError names what is wrong with it."""
     manifest = _manifest(path / MANIFEST)
     store = WeightStore(dict(open_safetensors(path / WEIGHTS)), str(path / WEIGHTS))
-    text = read_bytes(path / MODEL, "the program's module").decode()
-    module = parse_program_text(text, str(path / MODEL))
-    files = {n: read_bytes(path / n, "part of the program") for n in COMPANIONS if (path / n).is_file()}
-    program = Program(module, store, str(path), files, manifest["history"])
+    module = parse_program_text(_module_text(path / MODEL), str(path / MODEL))
+    program = Program(module, store, str(path), companions(path), manifest["history"])
     program.stored_tensors()
     return program
+
+
+def open_program_text(path: Path) -> Program:
+    """Open a module's text; its `llm.weights` names a file in the same folder, where the tokenizer may be too."""
+    module = parse_program_text(_module_text(path), str(path))
+    named = module.attributes.get("llm.weights")
+    if not isinstance(named, StringAttr) or Path(named.data).name != named.data:
+        raise InputError(f'{path}: needs the attribute llm.weights = "FILE", a file in its own folder')
+    store = WeightStore(dict(open_safetensors(path.parent / named.data)), str(path.parent / named.data))
+    program = Program(module, store, str(path), companions(path.parent), [{"source": path.name, "format": "mlir"}])
+    program.stored_tensors()
+    return program
+
+
+def companions(folder: Path) -> dict[str, bytes]:
+    """The files of `COMPANIONS` that are in a folder."""
+    return {n: read_bytes(folder / n, "part of the model") for n in COMPANIONS if (folder / n).is_file()}
 
 
 def parse_program_text(text: str, name: str) -> ModuleOp:
@@ -129,12 +144,21 @@ def parse_program_text(text: str, name: str) -> ModuleOp:
     return module
 
 
+def _module_text(path: Path) -> str:
+    try:
+        return read_bytes(path, "the program's module").decode()
+    except UnicodeDecodeError as e:
+        raise InputError(f"{path}: not UTF-8 text: {e}") from e
+
+
 def _manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads(read_bytes(path, "the program's manifest"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+        manifest: Any = json.loads(read_bytes(path, "the program's manifest"))
+    except (ValueError, RecursionError) as e:
         raise InputError(f"{path}: not JSON: {e}") from e
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("history"), list):
-        raise InputError(f"{path}: not the manifest of a program, it needs a list 'history'")
-    return manifest
+    known = cast(dict[str, Any], manifest) if isinstance(manifest, dict) else {}
+    history = known.get("history")
+    if not isinstance(history, list) or not all(isinstance(s, dict) and s for s in cast(list[Any], history)):
+        raise InputError(f"{path}: not the manifest of a program, it needs a list 'history' of objects")
+    return known
 

@@ -3,7 +3,7 @@
 | tensor          | dtype                    | shape                                                       |
 |-----------------|--------------------------|-------------------------------------------------------------|
 | `W.codes`       | uint8 (bits packed)      | [..., ceil(K * bits / 8)], see `llmir.formats.packing`      |
-|                 | or the 8-bit float type  | [..., K]                                                    |
+|                 | or an 8-bit float type   | [..., K], for those safetensors has a name for              |
 | `W.scale`       | the type's scale         | the parameter shape of `llmir.formats.granularity`          |
 | `W.zero_point`  | uint8 (bits packed)      | parameter shape, last dimension packed                      |
 |                 | or the float type        | parameter shape                                             |
@@ -13,6 +13,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,8 @@ from llmir.formats.elements import Element, Integer, Minifloat
 from llmir.formats.packing import pack, packed_length, unpack
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
 from llmir.program.store import WeightStore
-from llmir.program.tensors import MemoryTensor
+from llmir.program.safetensors_file import NAMES
+from llmir.program.tensors import ComputedTensor, MemoryTensor, Tensor
 
 CODES, SCALE, ZERO_POINT, MIN = ".codes", ".scale", ".zero_point", ".min"
 
@@ -48,7 +51,7 @@ def part_layouts(
 
 
 def _element_layout(element: Element, shape: tuple[int, ...]) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    if isinstance(element, Minifloat) and element.bits == 8:
+    if _has_own_dtype(element):
         return element.dtype, shape
     return np.dtype(np.uint8), (*shape[:-1], packed_length(shape[-1], element.bits))
 
@@ -87,6 +90,45 @@ def put_quantized(store: WeightStore, name: str, array: QuantizedArray, format: 
 
 def read_quantized(store: WeightStore, name: str, type: QuantizedTensorType) -> QuantizedArray:
     """Read a quantized weight back; InputError when a part is missing or not as its type says."""
+    return _read(store, name, type, _whole, _whole)
+
+
+def dequantized(store: WeightStore, name: str, type: QuantizedTensorType) -> ComputedTensor:
+    """The real values float32 of a quantized weight, computed row by row when read."""
+    granularity = type.granularity
+    if granularity.group_size is not None and granularity.axis == 0:
+        raise InputError(f"weight '{name}' has groups along dimension 0, its rows cannot be read one by one")
+    grouped = granularity.group_size is not None
+
+    def rows(start: int, stop: int) -> NDArray[Any]:
+        def cut(tensor: Tensor) -> NDArray[Any]:
+            return tensor.rows(start, stop)
+
+        array = _read(store, name, type, cut, cut if grouped else _whole)
+        return (_channels(array, start, stop) if granularity.axis == 0 else array).dequantize()
+
+    parts = [store[name + suffix] for suffix in part_layouts(type.get_shape(), type.format())]
+    return ComputedTensor(np.dtype(np.float32), type.get_shape(), rows, _All(parts))
+
+
+Reader = Callable[[Tensor], NDArray[Any]]
+
+
+def _whole(tensor: Tensor) -> NDArray[Any]:
+    return tensor.read()
+
+
+def _channels(array: QuantizedArray, start: int, stop: int) -> QuantizedArray:
+    """Rows `start` to `stop` of codes, with their share of parameters that have one entry for each row."""
+    zero_point = None if array.zero_point is None else array.zero_point[start:stop]
+    minimum = None if array.minimum is None else array.minimum[start:stop]
+    return replace(array, scale=array.scale[start:stop], zero_point=zero_point, minimum=minimum)
+
+
+def _read(
+    store: WeightStore, name: str, type: QuantizedTensorType, codes: Reader, parameter: Reader
+) -> QuantizedArray:
+    """A quantized weight whose codes and parameters are read in the given ways."""
     format, shape = type.format(), type.get_shape()
     parts: dict[str, NDArray[Any]] = {}
     for suffix, (dtype, expected) in part_layouts(shape, format).items():
@@ -96,12 +138,12 @@ def read_quantized(store: WeightStore, name: str, type: QuantizedTensorType) -> 
                 f"{store.source}: tensor '{name}{suffix}' is {tensor.dtype} {list(tensor.shape)}, "
                 f"but {type} needs {dtype} {list(expected)}"
             )
-        parts[suffix] = tensor.read()
-    parameters = format.granularity.parameter_shape(shape)
+        parts[suffix] = codes(tensor) if suffix == CODES else parameter(tensor)
     zero_point = parts.get(ZERO_POINT)
     if zero_point is not None and not isinstance(format.zero_point, np.dtype):
         assert format.zero_point is not None
-        zero_point = _unpack(zero_point, format.zero_point, parameters[-1])
+        length = format.granularity.parameter_shape(shape)[-1] if zero_point.ndim > 1 else len(parts[SCALE])
+        zero_point = _unpack(zero_point, format.zero_point, length)
     return QuantizedArray(
         _unpack(parts[CODES], format.element, shape[-1]),
         parts[SCALE],
@@ -111,8 +153,22 @@ def read_quantized(store: WeightStore, name: str, type: QuantizedTensorType) -> 
     )
 
 
+@dataclass(frozen=True)
+class _All:
+    tensors: list[Tensor]
+
+    def release(self) -> None:
+        for tensor in self.tensors:
+            tensor.release()
+
+
+def _has_own_dtype(element: Element) -> bool:
+    """True when a code is kept in a dtype of its own: an 8-bit float that safetensors has a name for."""
+    return isinstance(element, Minifloat) and element.dtype in NAMES
+
+
 def _pack(codes: NDArray[Any], element: Element) -> NDArray[Any]:
-    if isinstance(element, Minifloat) and element.bits == 8:
+    if _has_own_dtype(element):
         return codes
     return pack(codes.view(np.uint8), element.bits)
 
@@ -120,6 +176,6 @@ def _pack(codes: NDArray[Any], element: Element) -> NDArray[Any]:
 def _unpack(packed: NDArray[Any], element: Element, length: int) -> NDArray[Any]:
     if isinstance(element, Integer):
         return unpack(packed, element.bits, length, element.signed)
-    if element.bits == 8:
+    if _has_own_dtype(element):
         return packed
     return unpack(packed, element.bits, length, signed=False).view(element.dtype)

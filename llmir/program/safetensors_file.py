@@ -59,7 +59,7 @@ def open_safetensors(path: Path) -> dict[str, MappedTensor]:
         raise InputError(f"{path}: not a safetensors file, its header claims {length} bytes of a {size}-byte file")
     try:
         header: Any = json.loads(map[8 : 8 + length])
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:
         raise InputError(f"{path}: the safetensors header is not JSON: {e}") from e
     if not isinstance(header, dict):
         raise InputError(f"{path}: the safetensors header is not a JSON object")
@@ -77,7 +77,7 @@ def _tensor(path: Path, map: mmap.mmap, base: int, size: int, name: str, entry: 
         raise InputError(f"{where}: its header entry needs dtype, shape and data_offsets, got {entry}") from e
     if not sane:
         raise InputError(f"{where}: shape {shape} and data_offsets {[begin, end]} must be whole numbers from 0 up")
-    if code not in DTYPES:
+    if not isinstance(code, str) or code not in DTYPES:
         raise InputError(f"{where}: unknown dtype {code!r}, expected one of {', '.join(DTYPES)}")
     needed = math.prod(shape) * DTYPES[code].itemsize
     if end - begin != needed:

@@ -49,8 +49,8 @@ def read_tokens(path: Path) -> NDArray[np.int64]:
 
 def windows(ids: NDArray[np.int64], context: int) -> NDArray[np.int64]:
     """Non-overlapping windows [n, context]; a last partial one is dropped."""
-    if context < 2:
-        raise InputError(f"context must be at least 2 tokens, got {context}")
+    if context < 1:
+        raise InputError(f"context must be at least 1 token, got {context}")
     count = len(ids) // context
     return ids[: count * context].reshape(count, context)
 

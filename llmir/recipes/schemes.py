@@ -149,6 +149,9 @@ def _consistent(rule: SchemeAssignmentPass, changes: dict[str, Any]) -> SchemeAs
         rule = replace(rule, weight_zero_point="")
     if rule.weight_zero_point.startswith(("i", "ui")) and "weight_zero_point" not in changes:
         rule = replace(rule, weight_zero_point=rule.weight_type)
+    if "weight_type" not in changes and rule.weight_type.startswith(("i", "ui")):
+        signed = not (rule.weight_zero_point.startswith("u") or rule.weight_min)
+        rule = replace(rule, weight_type=f"{'i' if signed else 'ui'}{rule.weight_type.lstrip('ui')}")
     return rule
 
 
@@ -168,6 +171,8 @@ def pipeline(base: Recipe, calibration: QuantizationCalibrationPass | None) -> P
             )
         if static and calibration is not None:
             passes.append(calibration)
+        elif calibration is not None:
+            raise UsageError(f"{base.name} has no static input scales, --calibration would not be used; leave it out")
         if rule.weight_type:
             passes.append(WeightQuantizationPass())
         if rule.input_type:

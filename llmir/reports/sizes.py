@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
+from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from llmir.dialects.llm.attributes import SchemeAttr
@@ -17,6 +17,7 @@ from llmir.dialects.llm.quantization import QuantizedMatmulOp
 from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType, tensor_element
 from llmir.dialects.llm.weights import weights
 from llmir.passes.locations import loaded_weight, module_name
+from llmir.passes.remarks import remark_of
 from llmir.program.program import Program
 from llmir.program.quantized_weights import weight_layouts
 
@@ -27,7 +28,8 @@ LINEAR, EMBEDDING, HEAD, OTHER = "linear", "embedding", "lm_head", "other"
 class TensorReport:
     """One weight: where it is used, how it is stored, and why it is not quantized if it is not.
 
-    `bits` are all bits stored for it, codes, scales and zero points; `parameters` its elements.
+    `bits` are all bits stored for it, codes, scales and zero points; `parameters` its elements; `remark` is what
+    passes have to say about it otherwise.
     """
 
     name: str
@@ -36,6 +38,7 @@ class TensorReport:
     type: str
     quantized: bool
     reason: str | None
+    remark: str | None
     parameters: int
     bits: int
 
@@ -60,6 +63,10 @@ class SizeReport:
     def reasons(self) -> Counter[str]:
         """Why tensors of layers were not quantized, with how many."""
         return Counter(t.reason for t in self.tensors if t.reason is not None and t.kind != OTHER)
+
+    def remarks(self) -> Counter[str]:
+        """What passes say about quantized tensors, with how many."""
+        return Counter(t.remark for t in self.tensors if t.remark is not None)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data with stable keys."""
@@ -119,6 +126,7 @@ def _tensor(name: str, key: str, type: Attribute, uses: dict[str, list[Operation
         type_without_shape(type),
         quantized,
         None if quantized else _reason(layers),
+        next(filter(None, map(remark_of, layers)), None) if quantized else None,
         math.prod(shape),
         bits,
     )
@@ -134,9 +142,9 @@ def _kind(layers: list[Operation]) -> str:
 
 def _reason(layers: list[Operation]) -> str:
     for op in layers:
-        remark = op.attributes.get("llm.remark")
-        if isinstance(remark, StringAttr):
-            return remark.data
+        said = remark_of(op)
+        if said is not None:
+            return said
         if isinstance(op.attributes.get("llm.scheme"), SchemeAttr):
             return "has a scheme that was not carried out yet"
     return "not quantized: no recipe was applied" if layers else "not quantized: not the matrix of a layer"

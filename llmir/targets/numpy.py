@@ -30,7 +30,7 @@ NUMPY = Target(
         MatmulKernel("linear", "float", "integer", "f32", "dense"),
         MatmulKernel("linear", "float", "minifloat", "f32", "dense"),
         MatmulKernel("integer_matmul", "integer", "integer", "i32", "codes"),
-        MatmulKernel("minifloat_matmul", "minifloat", "minifloat", "f32", "codes"),
+        MatmulKernel("dequantized_matmul", "minifloat", "minifloat", "f32", "codes"),
     ),
     embedding_layout="rows",
     dense_layout="dense",

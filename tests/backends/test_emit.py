@@ -1,5 +1,7 @@
 """Python source of modules at kernel level: what lives how long, what constants become, what is refused."""
 
+# ruff: noqa: E501  (MLIR text and tables of cases are not wrapped)
+
 from __future__ import annotations
 
 import ast
@@ -104,6 +106,29 @@ func.func @main() -> tensor<{count}x{type}> {{
         assert result.tolist() == values
 
 
+def test_a_constant_has_its_shape() -> None:
+    for shape, text in (("2x2", "[[1.0, 2.0], [3.0, 4.0]]"), ("1x1x4", "[[[1.0, 2.0, 3.0, 4.0]]]")):
+        type = f"tensor<{shape}xf32>"
+        result = call(f"""
+func.func @main() -> {type} {{
+  %c = arith.constant dense<{text}> : {type}
+  func.return %c : {type}
+}}""")
+        assert result.tolist() == ast.literal_eval(text)
+
+
+@pytest.mark.parametrize("name", ["constant", "format", "if"])
+def test_values_may_be_named_like_constants(name: str) -> None:
+    t = "tensor<1xf32>"
+    lines = [f"%{name}_{i} = arith.constant dense<[{i}.0]> : {t}" for i in range(4)]
+    names = ", ".join(f"%{name}_{i}" for i in range(4))
+    result = call(
+        f"func.func @main() -> ({t}, {t}, {t}, {t}) {{ {chr(10).join(lines)}\n"
+        f"func.return {names} : {t}, {t}, {t}, {t} }}"
+    )
+    assert [float(r[0]) for r in result] == [0, 1, 2, 3]
+
+
 def test_values_may_be_named_like_functions_and_words() -> None:
     x = np.ones(2, np.float32)
     y = call(
@@ -152,7 +177,7 @@ INJECTED = "__import__('builtins').injected"
 @pytest.mark.parametrize(
     "text",
     [
-        f"%y = kernel.call @\"silu({INJECTED}) or kernels.silu\"(%x) {TYPE}",
+        f'%y = kernel.call @"silu({INJECTED}) or kernels.silu"(%x) {TYPE}',
         f'%y = kernel.call @silu(%x) {{"x={INJECTED}, y" = 1 : i64}} {TYPE}',
     ],
 )

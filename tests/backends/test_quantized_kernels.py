@@ -43,8 +43,12 @@ def test_exact_product_of_extreme_codes(a: tuple[int, int], b: tuple[int, int], 
     largest = max(-a[0], a[1]) * max(-b[0], b[1])
     run = 2**24 // largest
     rng = np.random.default_rng(k)
-    left = np.concatenate([np.full((1, k), a[0]), np.full((1, k), a[1]), rng.choice(a, (3, k)), rng.integers(a[0], a[1] + 1, (3, k))])
-    right = np.concatenate([np.full((1, k), b[0]), np.full((1, k), b[1]), rng.choice(b, (3, k)), rng.integers(b[0], b[1] + 1, (3, k))])
+    left = np.concatenate(
+        [np.full((1, k), a[0]), np.full((1, k), a[1]), rng.choice(a, (3, k)), rng.integers(a[0], a[1] + 1, (3, k))]
+    )
+    right = np.concatenate(
+        [np.full((1, k), b[0]), np.full((1, k), b[1]), rng.choice(b, (3, k)), rng.integers(b[0], b[1] + 1, (3, k))]
+    )
     product = quantized_kernels.exact_product(left.astype(np.float32), right.astype(np.float32), run)
     assert product.dtype == np.int32
     np.testing.assert_array_equal(product, left.astype(np.int64) @ right.astype(np.int64).T)
@@ -63,22 +67,34 @@ INPUTS = {
     "per tensor": QuantizedFormat(Integer(8, True)),
     "per tensor zero point": QuantizedFormat(Integer(8, False), zero_point=Integer(8, False)),
     "per token": QuantizedFormat(Integer(8, True), granularity=Granularity(axis=0)),
-    "per token zero point": QuantizedFormat(Integer(8, True), zero_point=Integer(8, True), granularity=Granularity(axis=0)),
+    "per token zero point": QuantizedFormat(
+        Integer(8, True), zero_point=Integer(8, True), granularity=Granularity(axis=0)
+    ),
     "per token minimum": QuantizedFormat(Integer(8, False), minimum=F32, granularity=Granularity(axis=0)),
     "groups of 20": QuantizedFormat(Integer(8, True), granularity=Granularity(group_size=20)),
-    "padded groups with zero point": QuantizedFormat(Integer(8, True), zero_point=Integer(8, True), granularity=Granularity(group_size=16)),
+    "padded groups with zero point": QuantizedFormat(
+        Integer(8, True), zero_point=Integer(8, True), granularity=Granularity(group_size=16)
+    ),
     "columns": QuantizedFormat(Integer(8, True), granularity=Granularity(axis=1)),
 }
 WEIGHTS = {
     "per tensor": QuantizedFormat(Integer(8, True)),
     "per channel": QuantizedFormat(Integer(4, True), granularity=Granularity(axis=0)),
-    "per channel zero point": QuantizedFormat(Integer(4, False), zero_point=Integer(4, False), granularity=Granularity(axis=0)),
+    "per channel zero point": QuantizedFormat(
+        Integer(4, False), zero_point=Integer(4, False), granularity=Granularity(axis=0)
+    ),
     "per channel float zero point": QuantizedFormat(Integer(4, False), zero_point=F32, granularity=Granularity(axis=0)),
     "groups": QuantizedFormat(Integer(4, True), scale=np.dtype(np.float16), granularity=Granularity(group_size=10)),
-    "groups with minimum": QuantizedFormat(Integer(4, False), minimum=np.dtype(np.float16), granularity=Granularity(group_size=10)),
+    "groups with minimum": QuantizedFormat(
+        Integer(4, False), minimum=np.dtype(np.float16), granularity=Granularity(group_size=10)
+    ),
     "padded groups": QuantizedFormat(Integer(3, True), granularity=Granularity(group_size=32)),
-    "padded groups with zero point": QuantizedFormat(Integer(3, False), zero_point=Integer(3, False), granularity=Granularity(group_size=32)),
-    "columns with zero point": QuantizedFormat(Integer(8, True), zero_point=Integer(8, True), granularity=Granularity(axis=1)),
+    "padded groups with zero point": QuantizedFormat(
+        Integer(3, False), zero_point=Integer(3, False), granularity=Granularity(group_size=32)
+    ),
+    "columns with zero point": QuantizedFormat(
+        Integer(8, True), zero_point=Integer(8, True), granularity=Granularity(axis=1)
+    ),
 }
 
 
@@ -109,15 +125,15 @@ def test_integer_matmul_is_exact_before_scaling() -> None:
     np.testing.assert_array_equal(y, expected.astype(np.float32))
 
 
-def test_minifloat_matmul() -> None:
+def test_dequantized_matmul() -> None:
     from llmir.formats.elements import Minifloat
 
     x = quantize(floats(5, 60), QuantizedFormat(Minifloat("f8E4M3FN"), granularity=Granularity(axis=0)), "absmax")
     w = quantize(floats(7, 60, seed=1), QuantizedFormat(Minifloat("f8E5M2"), granularity=Granularity(axis=0)), "absmax")
     bias = floats(7, seed=2)
     expected = real(x) @ real(w).T
-    np.testing.assert_allclose(quantized_kernels.minifloat_matmul(x, w), expected, atol=1e-4)
-    np.testing.assert_allclose(quantized_kernels.minifloat_matmul(x, w, bias), expected + bias, atol=1e-4)
+    np.testing.assert_allclose(quantized_kernels.dequantized_matmul(x, w), expected, atol=1e-4)
+    np.testing.assert_allclose(quantized_kernels.dequantized_matmul(x, w, bias), expected + bias, atol=1e-4)
 
 
 # -- quantize, dequantize --
@@ -126,7 +142,9 @@ def test_minifloat_matmul() -> None:
 def test_quantize_with_constants() -> None:
     format = QuantizedFormat(Integer(8, False), zero_point=Integer(8, False))
     x = np.array([[-1.0, 0, 0.25, 0.75, 100]], np.float32)
-    q = quantized_kernels.quantize(x, format=format, scale=np.array([0.5], np.float32), zero_point=np.array([10], np.uint8))
+    q = quantized_kernels.quantize(
+        x, format=format, scale=np.array([0.5], np.float32), zero_point=np.array([10], np.uint8)
+    )
     assert q.codes.tolist() == [[8, 10, 10, 12, 210]]  # 0.5 and 1.5 steps go to the even code
     assert quantized_kernels.dequantize(q).tolist() == [[-1, 0, 0, 1, 100]]
 

@@ -80,11 +80,7 @@ def lines_of(node: ast.stmt) -> range:
 
 def test_every_error_has_a_case() -> None:
     places = {
-        place
-        for _, _, text in CASES
-        for _, error in errors(text)
-        if error is not None
-        for place in raised_at(error)
+        place for _, _, text in CASES for _, error in errors(text) if error is not None for place in raised_at(error)
     }
     missing = [
         f"{source.name}:{node.lineno}: {ast.unparse(node)}"

@@ -59,9 +59,7 @@ from llmir.dialects.parser import parse_module
 from llmir.formats.elements import MINIFLOATS
 
 REALS: list[AnyFloat] = [f16, bf16, f32, f64]
-MINIFLOAT_TYPES: list[AnyFloat] = [
-    getattr(builtin, name.replace("f", "Float", 1) + "Type")() for name in MINIFLOATS
-]
+MINIFLOAT_TYPES: list[AnyFloat] = [getattr(builtin, name.replace("f", "Float", 1) + "Type")() for name in MINIFLOATS]
 
 reals = st.sampled_from(REALS)
 dimensions = st.one_of(st.just(DYNAMIC_INDEX), st.integers(1, 5000))
@@ -134,9 +132,7 @@ def mixed_types(draw: st.DrawFn) -> MixedQuantizedTensorType:
     )
     types = draw(st.lists(formats, min_size=2, max_size=4, unique_by=str))
     shape = draw(st.lists(dimensions, min_size=1, max_size=3))
-    return MixedQuantizedTensorType(
-        ArrayAttr(IntAttr(d) for d in shape), MixedType(ArrayAttr(types)), draw(reals)
-    )
+    return MixedQuantizedTensorType(ArrayAttr(IntAttr(d) for d in shape), MixedType(ArrayAttr(types)), draw(reals))
 
 
 @st.composite
@@ -266,9 +262,7 @@ def test_static_quantize(channels: int, data: st.DataObject) -> None:
 
 
 @given(dimensions, sizes, sizes, reals, st.booleans(), schemes, texts)
-def test_linear(
-    m: int, n: int, k: int, real: AnyFloat, biased: bool, scheme: SchemeAttr, module: str
-) -> None:
+def test_linear(m: int, n: int, k: int, real: AnyFloat, biased: bool, scheme: SchemeAttr, module: str) -> None:
     x, w, b, y = (TensorType(real, s) for s in ([m, k], [n, k], [n], [m, n]))
     check_operation(
         [x, w, b],
@@ -292,9 +286,7 @@ def test_embedding(t: int, v: int, h: int, real: AnyFloat) -> None:
 
 @given(dimensions, sizes, reals, st.floats(0, 1, width=32))
 def test_rms_norm(t: int, h: int, real: AnyFloat, epsilon: float) -> None:
-    check_operation(
-        [TensorType(real, [t, h]), TensorType(f32, [h])], lambda v: RMSNormOp(v[0], v[1], epsilon)
-    )
+    check_operation([TensorType(real, [t, h]), TensorType(f32, [h])], lambda v: RMSNormOp(v[0], v[1], epsilon))
 
 
 @given(dimensions, sizes, st.integers(1, 128), positive, st.booleans(), st.booleans(), rope_scalings)
@@ -343,9 +335,7 @@ def test_kernel_call(
 ) -> None:
     check_operation(
         arguments,
-        lambda values: CallOp(
-            kernel, values, results, {"c": StringAttr(constant)}, constant if effective else None
-        ),
+        lambda values: CallOp(kernel, values, results, {"c": StringAttr(constant)}, constant if effective else None),
     )
 
 

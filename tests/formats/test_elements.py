@@ -52,7 +52,7 @@ def test_minifloat_encode_picks_the_nearest_value(name: str) -> None:
     values, codes = finite_codes(format)
     middles = (values[1:] + values[:-1]) / 2  # the ties, exact in float32
     spread = np.random.default_rng(0).uniform(values[0] * 1.5, values[-1] * 1.5, 500)
-    smallest = values[values > 0][0]
+    smallest = float(values[values > 0][0])
     subnormal = np.linspace(-2 * smallest, 2 * smallest, 33)
     x = np.concatenate([values, middles, np.nextafter(middles, np.inf), spread, subnormal]).astype(np.float32)
     encoded = format.encode(x).astype(np.float64)
@@ -73,5 +73,7 @@ def test_minifloat_saturates_to_its_largest_value(name: str) -> None:
 
 @given(st.sampled_from(["i0", "i9", "ui0", "f16", "si4", "i4x", "", "F8E5M2"]))
 def test_unknown_element_names_what_exists(name: str) -> None:
-    with pytest.raises(ValueError, match=f"unknown element format '{name}', expected i1..i8, ui1..ui8 or one of f8E4M3FN"):
+    with pytest.raises(
+        ValueError, match=f"unknown element format '{name}', expected i1..i8, ui1..ui8 or one of f8E4M3FN"
+    ):
         element(name)

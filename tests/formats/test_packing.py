@@ -27,7 +27,7 @@ def rows_of_codes(draw: st.DrawFn) -> tuple[int, bool, list[list[int]]]:
 @given(rows_of_codes())
 def test_pack_is_the_bit_stream_and_unpack_its_inverse(case: tuple[int, bool, list[list[int]]]) -> None:
     bits, signed, rows = case
-    codes = np.array(rows, np.int8 if signed else np.uint8)
+    codes = np.array(rows, np.int8) if signed else np.array(rows, np.uint8)
     packed = pack(codes, bits)
     assert packed.dtype == np.uint8
     assert packed.tolist() == [pack_row(row, bits) for row in rows]

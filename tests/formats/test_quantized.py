@@ -22,7 +22,12 @@ GRANULARITIES = [
     Granularity(group_size=4),
     Granularity(axis=0, group_size=2),
 ]
-KINDS = {"symmetric": (None, None), "integer zp": (np.int8, None), "float zp": (np.float32, None), "min": (None, np.float16)}
+KINDS = {
+    "symmetric": (None, None),
+    "integer zp": (np.int8, None),
+    "float zp": (np.float32, None),
+    "min": (None, np.float16),
+}
 
 
 def array_of(g: Granularity, kind: str, scale: Any = np.float32) -> QuantizedArray:

@@ -1,5 +1,7 @@
 """assign-schemes: which layers get a scheme, what the options say in it, and what is refused."""
 
+# ruff: noqa: E501  (MLIR text and tables of cases are not wrapped)
+
 from __future__ import annotations
 
 import re
@@ -16,7 +18,9 @@ LINEARS = sorted(name for name in layers(tiny_program().module) if name != "mode
 
 
 def schemes(program: Program) -> dict[str, str]:
-    return {n: str(op.attributes["llm.scheme"]) for n, op in layers(program.module).items() if "llm.scheme" in op.attributes}
+    return {
+        n: str(op.attributes["llm.scheme"]) for n, op in layers(program.module).items() if "llm.scheme" in op.attributes
+    }
 
 
 def remarks(program: Program) -> dict[str, str]:

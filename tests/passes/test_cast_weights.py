@@ -30,10 +30,10 @@ def test_a_value_that_becomes_infinite_names_its_tensor() -> None:
     program = tiny_program()
     program.weights.add("model.norm.weight", MemoryTensor(np.full(32, 1e6, np.float32)))
     program = passed("cast-weights", program)
-    with pytest.raises(InputError, match="tensor 'model.norm.weight': a magnitude of 1e\\+06 does not fit float16"):
+    with pytest.raises(InputError, match=r"tensor 'model.norm.weight': a magnitude of 1e\+06 does not fit float16"):
         read(program)
 
 
 def test_unknown_type() -> None:
-    with pytest.raises(InputError, match="cast-weights: unknown type 'f8', expected one of f16, bf16, f32, f64"):
+    with pytest.raises(InputError, match=r"cast-weights: unknown type 'f8', expected one of f16, bf16, f32$"):
         passed("cast-weights{type=f8}")

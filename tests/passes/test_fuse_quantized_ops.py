@@ -1,5 +1,7 @@
 """fuse-quantized-ops: fused programs against unfused ones on random values, and the reasons for not fusing."""
 
+# ruff: noqa: E501  (MLIR text and tables of cases are not wrapped)
+
 from __future__ import annotations
 
 import re
@@ -16,7 +18,13 @@ from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp
 from llmir.passes.pipeline import Pipeline
 from llmir.program.program import Program
 
-WEIGHTS = ["i8", "i4 weight-group-size=8", "ui4 weight-zero-point=ui4", "ui4 weight-min=f16 weight-group-size=16", "f8E4M3FN"]
+WEIGHTS = [
+    "i8",
+    "i4 weight-group-size=8",
+    "ui4 weight-zero-point=ui4",
+    "ui4 weight-min=f16 weight-group-size=16",
+    "f8E4M3FN",
+]
 INPUTS = {
     "none": "",
     "per token": " input-type=i8 input-dynamic=true input-granularity=per_token",

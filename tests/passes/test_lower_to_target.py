@@ -1,8 +1,11 @@
 """lower-to-target: lowered programs against the formulas of the operations, and what no target can do."""
 
+# ruff: noqa: E501  (MLIR text and tables of cases are not wrapped)
+
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,34 +61,41 @@ def quantized_weight(program: Program, type_text: str) -> QuantizedArray:
 T = "tensor<?x6xf32>"
 
 
+F64 = NDArray[np.float64]
+FORMULAS: dict[str, Callable[[F64, F64, F64], F64]] = {
+    "s * b": lambda _a, b, s: s * b,
+    "s * b - s": lambda _a, b, s: s * b - s,
+    "s * s": lambda _a, _b, s: s * s,
+    "(a + b) * b": lambda a, b, _s: (a + b) * b,
+}
+SILU = f"%s = llm.silu(%a) : ({T}) -> {T}"
+
+
 @pytest.mark.parametrize(
-    ("body", "kernels"),
+    ("body", "kernels", "expected"),
     [
-        (f"%s = llm.silu(%a) : ({T}) -> {T}\n%y = arith.mulf %s, %b : {T}", ["silu_multiply"]),
-        (f"%s = llm.silu(%a) : ({T}) -> {T}\n%y = arith.mulf %b, %s : {T}", ["silu", "multiply"]),
-        (f"%s = llm.silu(%a) : ({T}) -> {T}\n%m = arith.mulf %s, %b : {T}\n%y = arith.subf %m, %s : {T}", ["silu", "multiply", "subtract"]),
-        (f"%s = llm.silu(%a) : ({T}) -> {T}\n%y = arith.mulf %s, %s : {T}", ["silu", "multiply"]),
-        (f"%s = arith.addf %a, %b : {T}\n%y = arith.mulf %s, %b : {T}", ["add", "multiply"]),
+        (f"{SILU}\n%y = arith.mulf %s, %b : {T}", ["silu_multiply"], "s * b"),
+        (f"{SILU}\n%y = arith.mulf %b, %s : {T}", ["silu", "multiply"], "s * b"),
+        (f"{SILU}\n%m = arith.mulf %s, %b : {T}\n%y = arith.subf %m, %s : {T}", ["silu", "multiply", "subtract"], "s * b - s"),
+        (f"{SILU}\n%y = arith.mulf %s, %s : {T}", ["silu", "multiply"], "s * s"),
+        (f"%s = arith.addf %a, %b : {T}\n%y = arith.mulf %s, %b : {T}", ["add", "multiply"], "(a + b) * b"),
     ],
     ids=["fused", "other side", "other use", "both sides", "no silu"],
 )  # fmt: skip
-def test_silu_times_something(body: str, kernels: list[str]) -> None:
+def test_silu_times_something(body: str, kernels: list[str], expected: str) -> None:
     program = lowered(f"func.func @main(%a: {T}, %b: {T}) -> {T} {{ {body}\n func.return %y : {T} }}")
     assert calls(program) == kernels
     a, b = floats(4, 6), floats(4, 6, seed=1)
     a64, b64 = a.astype(np.float64), b.astype(np.float64)
     s = a64 / (1 + np.exp(-a64))
-    expected = {
-        ("silu_multiply",): s * b64,
-        ("silu", "multiply", "subtract"): s * b64 - s,
-        ("add", "multiply"): (a64 + b64) * b64,
-    }.get(tuple(kernels), s * s if "%s, %s" in body else s * b64)
-    np.testing.assert_allclose(run(program, a, b), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(run(program, a, b), FORMULAS[expected](a64, b64, s), rtol=1e-5, atol=1e-6)
 
 
 def test_results_narrower_than_f32_are_rounded() -> None:
     t = "tensor<2x4xf16>"
-    program = lowered(f"func.func @main(%a: {t}, %b: {t}) -> {t} {{ %y = arith.addf %a, %b : {t}\n func.return %y : {t} }}")
+    program = lowered(
+        f"func.func @main(%a: {t}, %b: {t}) -> {t} {{ %y = arith.addf %a, %b : {t}\n func.return %y : {t} }}"
+    )
     assert calls(program) == ["add", "cast"]
     a, b = floats(2, 4), floats(2, 4, seed=1)
     y = run(program, a, b)
@@ -156,7 +166,7 @@ TOKEN_F8 = "!llm.quantized_tensor<?x24xf8E5M2, scale=f32, axis=0>"
         (UI8, TOKEN_I8, "integer_matmul", "codes", 2**24 // (255 * 128)),
         (UI8, TENSOR_UI8, "integer_matmul", "codes", 2**24 // (255 * 255)),
         (UI4_PAD, TENSOR_UI8, "integer_matmul", "codes", 2**24 // (15 * 255)),
-        (F8, TOKEN_F8, "minifloat_matmul", "codes", None),
+        (F8, TOKEN_F8, "dequantized_matmul", "codes", None),
     ],
 )
 def test_matmul_kernels(weight: str, input: str | None, kernel: str, layout: str, exact_run: int | None) -> None:
@@ -221,6 +231,56 @@ func.func @main(%ids: tensor<?xi64>) -> tensor<?x6xf32> {{
         program.weights.remove("w")
         expected = quantized_weight(program, table).dequantize()
     np.testing.assert_array_equal(run(program, np.array([6, 0, 3, 3])), expected[[6, 0, 3, 3]])
+
+
+GROUPED_ROWS = "!llm.quantized_tensor<6x24xi8, scale=f32, symmetric=true, group_size=3, axis=0>"
+
+
+@pytest.mark.xfail(strict=True, reason="groups along the rows are read as groups along the columns")
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        ("%y = llm.embedding(%ids, %w) : (tensor<?xi64>, {0}) -> tensor<?x24xf32>", "tensor<?x24xf32>"),
+        (
+            f"%q = llm.quantize(%x) : (tensor<?x24xf32>) -> {TOKEN_I8}\n"
+            f"%y = llm.quantized_matmul(%q, %w) : ({TOKEN_I8}, {{0}}) -> tensor<?x6xf32>",
+            "tensor<?x6xf32>",
+        ),
+    ],
+    ids=["embedding", "matmul"],
+)
+def test_groups_along_the_rows(body: str, result: str) -> None:
+    program = lowered(f"""
+llm.weight @w : {GROUPED_ROWS}
+func.func @main(%ids: tensor<?xi64>, %x: tensor<?x24xf32>) -> {result} {{
+  %w = llm.load_weight @w : {GROUPED_ROWS}
+  {body.format(GROUPED_ROWS)}
+  func.return %y : {result}
+}}""")
+    w = quantized_weight(program, GROUPED_ROWS).dequantize().astype(np.float64)
+    ids, x = np.array([5, 0]), floats(2, 24)
+    expected = w[ids] if "embedding" in body else x.astype(np.float64) @ w.T
+    np.testing.assert_allclose(run(program, ids, x), expected, atol=0.2)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        "%q = llm.quantize(%x) {scale = dense<0.5> : tensor<1xf32>, bits = 8 : i32} : (tensor<2x4xf32>) -> tensor<2x4xi8>\n"
+        "%y = llm.dequantize(%q) {scale = dense<0.5> : tensor<1xf32>} : (tensor<2x4xi8>) -> tensor<2x4xf32>",
+        "%y = llm.quantized_matmul(%x, %w, %s) {bits = 8 : i32} : (tensor<2x4xf32>, tensor<4x4xi8>, tensor<4xf32>) -> tensor<2x4xf32>",
+    ],
+    ids=["quantize", "matmul"],
+)
+def test_codes_in_plain_tensors(op: str) -> None:
+    program = lowered(
+        "func.func @main(%x: tensor<2x4xf32>, %w: tensor<4x4xi8>, %s: tensor<4xf32>) -> tensor<2x4xf32> {\n"
+        f"{op}\n func.return %y : tensor<2x4xf32> }}"
+    )
+    x = np.array([[0.5, 1, -3, 0], [2, 1.5, 0, -1]], np.float32)  # whole steps of a half
+    w = np.eye(4, dtype=np.int8) * 3
+    y = run(program, x, w, np.full(4, 0.5, np.float32))
+    np.testing.assert_array_equal(y, x * (1.5 if "matmul" in op else 1))
 
 
 # -- refusals --

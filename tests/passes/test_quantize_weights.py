@@ -1,5 +1,7 @@
 """quantize-weights: the stored tensors against the quantizer called directly, chunks, scratch files, refusals."""
 
+# ruff: noqa: E501  (MLIR text and tables of cases are not wrapped)
+
 from __future__ import annotations
 
 import re
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tiny_model import layers, logits, passed, program_of, read, tiny_program
-from xdsl.dialects.builtin import TensorType, f32
+from xdsl.dialects.builtin import StringAttr, TensorType, f32
 
 from llmir.dialects.llm.quantization import DequantizeOp
 from llmir.dialects.llm.types import QuantizedTensorType
@@ -145,7 +147,9 @@ def test_a_tied_weight_is_quantized_once() -> None:
     name = "model.embed_tokens.weight"
     assert isinstance(weights(program.module)[name].type, QuantizedTensorType)
     assert sum(load.symbol == name for load in loads(program.module)) == 2
-    expected = quantize(read(tiny_program(tied=True))[name], QuantizedFormat(Integer(8, True), granularity=ROWS), "absmax")
+    expected = quantize(
+        read(tiny_program(tied=True))[name], QuantizedFormat(Integer(8, True), granularity=ROWS), "absmax"
+    )
     np.testing.assert_array_equal(program.weights[f"{name}.codes"].read().view(np.int8), expected.codes)
 
 
@@ -185,10 +189,25 @@ def test_a_scale_that_does_not_fit_names_the_tensor() -> None:
         passed(recipe("weight-type=i4 weight-scale=f16"), broken((5, 7), 1e8))
 
 
-def test_a_quantized_weight_is_not_quantized_again() -> None:
-    pipeline = recipe("weight-type=i8")
-    with pytest.raises(InputError, match=f"weight '{WEIGHT}' is already quantized .*; start from float weights"):
-        passed(pipeline, passed(pipeline))
+def test_a_quantized_weight_is_quantized_again_from_its_real_values() -> None:
+    first = quantize(read(tiny_program())[WEIGHT], QuantizedFormat(Integer(8, True), granularity=ROWS), "absmax")
+    second = quantize(first.dequantize(), QuantizedFormat(Integer(4, True), granularity=GROUPS), "absmax")
+    program = passed(f"{recipe('weight-type=i8')},{recipe('weight-type=i4 weight-group-size=16')}")
+    declared = weights(program.module)[WEIGHT].type
+    assert str(declared) == "!llm.quantized_tensor<48x32xi4, scale=f32, symmetric=true, group_size=16>"
+    assert isinstance(declared, QuantizedTensorType)
+    found = read_quantized(program.weights, WEIGHT, declared)
+    np.testing.assert_array_equal(found.dequantize(), second.dequantize())
+    layer = layers(program.module)[LAYER]
+    assert layer.attributes["llm.remark"] == StringAttr("quantized again, from i8 codes")
+    assert sum(isinstance(op, DequantizeOp) for op in program.module.walk()) == 1
+    assert logits(program, [1, 2, 3]).shape == (3, 40)
+
+
+def test_parts_of_the_old_type_are_forgotten() -> None:
+    asymmetric = recipe("weight-type=ui4 weight-zero-point=ui4")
+    program = passed(f"{asymmetric},{recipe('weight-type=i8')}")
+    assert {name for name in program.weights if name.startswith(LAYER)} == {f"{WEIGHT}.codes", f"{WEIGHT}.scale"}
 
 
 def test_an_unknown_method_is_named() -> None:

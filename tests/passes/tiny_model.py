@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import TypeAttribute
 
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.types import float_type
@@ -29,7 +30,8 @@ def tiny_program(*, tied: bool = False, dtype: Any = np.float32, seed: int = 0) 
         HIDDEN, INNER, LAYERS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, 1e-5, 1e4, tied=tied, qkv_bias=True
     )
     rng = np.random.default_rng(seed)
-    store, types = WeightStore(), {}
+    store = WeightStore()
+    types: dict[str, TypeAttribute] = {}
     for name, shape in config.weight_shapes():
         around = 1.0 if len(shape) == 1 and "norm" in name else 0.0
         values = around + rng.standard_normal(shape) * (0.2 if len(shape) == 2 else 0.1)

@@ -6,7 +6,9 @@ decodes the same file to float32. llama.cpp is held to the float32 tokens on an 
 
 from __future__ import annotations
 
+import json
 import os
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +87,18 @@ def test_llama_cpp_on_float32(ours: tuple[list[int], list[int]], tmp_path: Path)
 
 
 def test_llama_cpp_on_the_file(ours: tuple[list[int], list[int]]) -> None:
-    """With activations rounded to 8 bits the text is another one sooner or later, but it starts the same."""
+    """With activations rounded to 8 bits its text becomes another one, but each token is among our likeliest."""
     xllamacpp: Any = pytest.importorskip("xllamacpp")
     prompt, produced = ours
-    same = agreement(produced, llama_cpp_tokens(xllamacpp, MODEL, prompt))
-    print(f"llama.cpp, Q4_1: {same} of {TOKENS} tokens agree")
-    assert same >= 8
+    theirs = llama_cpp_tokens(xllamacpp, MODEL, prompt)
+    program = open_model(str(MODEL))
+    session = compile_numpy(program.module, program.weights)
+    logits = session.logits(np.array(prompt + theirs[:-1]))[len(prompt) - 1 :]
+    behind = logits.max(axis=1) - logits[np.arange(TOKENS), theirs]
+    print(f"llama.cpp, Q4_1: {agreement(produced, theirs)} of {TOKENS} tokens agree before the first difference;")
+    print(f"after its own tokens {np.sum(behind == 0)} of {TOKENS} agree, the worst is {behind.max():.3f} behind")
+    assert np.sum(behind == 0) >= 0.9 * TOKENS
+    assert behind.max() < 0.5
 
 
 def write_float32(path: Path) -> None:
@@ -109,3 +117,26 @@ def write_float32(path: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def llama_cpp_tokens(xllamacpp: Any, path: Path, prompt: list[int]) -> list[int]:
+    """What llama.cpp generates greedily after a prompt of ids."""
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(path)
+    parameters.n_ctx = len(prompt) + TOKENS + 8
+    parameters.n_parallel = 1
+    parameters.warmup = False
+    parameters.cpuparams.n_threads = 1
+    server = xllamacpp.Server(parameters)
+    request = {
+        "prompt": prompt,
+        "n_predict": TOKENS,
+        "temperature": 0,
+        "samplers": ["top_k"],
+        "top_k": 1,
+        "return_tokens": True,
+        "cache_prompt": False,
+    }
+    address = f"{server.listening_address}/completion"
+    with urllib.request.urlopen(address, json.dumps(request).encode()) as answer:
+        return json.load(answer)["tokens"]

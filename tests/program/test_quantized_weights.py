@@ -90,5 +90,5 @@ def test_a_part_that_is_missing_or_of_another_shape_is_named() -> None:
     with pytest.raises(InputError, match=expected):
         read_quantized(store, "w", type)
     store.remove("w.scale")
-    with pytest.raises(InputError, match="weights.safetensors: there is no tensor 'w.scale'"):
+    with pytest.raises(InputError, match=r"weights.safetensors: there is no tensor 'w.scale'"):
         read_quantized(store, "w", type)

@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 
 from llmir.errors import InputError
 from llmir.program import tensors
@@ -98,10 +98,9 @@ def entry(dtype: Any = "F32", shape: Any = (2,), offsets: Any = (0, 8)) -> dict[
         (file_of(b"{"), "the safetensors header is not JSON"),
         (file_of(b"\xff\xfe"), "the safetensors header is not JSON"),
         (file_of(b"[" * 100_000), "the safetensors header is not JSON"),
-        pytest.param(
+        (
             file_of(b'{"x": ' + b"9" * 5000 + b"}"),
             "the safetensors header is not JSON",
-            marks=pytest.mark.xfail(raises=ValueError, strict=True),
         ),
         (file_of([1]), "the safetensors header is not a JSON object"),
         (file_of({"x": 3}), "tensor 'x': its header entry needs dtype, shape and data_offsets, got 3"),
@@ -113,10 +112,9 @@ def entry(dtype: Any = "F32", shape: Any = (2,), offsets: Any = (0, 8)) -> dict[
         (file_of(entry(shape=[True])), "must be whole numbers from 0 up"),
         (file_of(entry(offsets=[-8, 0])), "must be whole numbers from 0 up"),
         (file_of(entry(dtype="F7")), "tensor 'x': unknown dtype 'F7', expected one of F64, F32"),
-        pytest.param(
+        (
             file_of(entry(dtype=["F32"])),
             "tensor 'x': unknown dtype",
-            marks=pytest.mark.xfail(raises=TypeError, strict=True),
         ),
         (file_of(entry(shape=[3]), bytes(8)), "tensor 'x': 8 bytes of data, but F32 of shape \\[3\\] takes 12"),
         (file_of(entry(shape=[2**40, 2**40])), "tensor 'x': 8 bytes of data, but F32 of shape"),
@@ -131,5 +129,5 @@ def test_damaged_files(content: bytes, message: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none.safetensors: cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"none.safetensors: cannot be read: No such file"):
         open_safetensors(tmp_path / "none.safetensors")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from llmir.errors import InputError
 from llmir.program import store as store_module
@@ -21,14 +23,15 @@ def test_tensors_by_name() -> None:
     assert (list(store), len(store), "b" in store, store.changed) == (["a", "b"], 2, True, True)
     store.remove("a")
     assert [name for name, _ in store.items()] == ["b"]
-    with pytest.raises(InputError, match="model.gguf: there is no tensor 'a'"):
+    with pytest.raises(InputError, match=r"model.gguf: there is no tensor 'a'"):
         store["a"]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn])
 def test_writers_collect_the_same_rows(dtype: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "SPILL_BYTES", 1)
-    array = np.random.default_rng(0).standard_normal((20, 3)).astype(dtype)
+    values: Any = np.random.default_rng(0).standard_normal((20, 3))
+    array: NDArray[Any] = values.astype(dtype)
     for scratch, kind in ((None, MemoryWriter), (tmp_path, FileWriter)):
         store = WeightStore()
         store.scratch = scratch

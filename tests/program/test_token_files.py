@@ -15,7 +15,8 @@ from llmir.program.token_files import check_vocabulary, load_tokenizer, read_tok
 TOKENIZER: dict[str, Any] = {
     "version": "1.0",
     "added_tokens": [
-        {"id": 3, "content": "<s>", "special": True, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+        {"id": 3, "content": "<s>", "special": True}
+        | dict.fromkeys(["single_word", "lstrip", "rstrip", "normalized"], False)
     ],
     "pre_tokenizer": {"type": "WhitespaceSplit"},
     "post_processor": {
@@ -65,12 +66,12 @@ def test_arrays_that_are_not_token_ids(tmp_path: Path) -> None:
 
 def test_pickles_are_not_loaded(tmp_path: Path) -> None:
     np.save(tmp_path / "o.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(InputError, match="o.npy: not token ids: "):
+    with pytest.raises(InputError, match=r"o.npy: not token ids: "):
         read_tokens(tmp_path / "o.npy")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none.npy: the token ids cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"none.npy: the token ids cannot be read: No such file"):
         read_tokens(tmp_path / "none.npy")
 
 
@@ -82,19 +83,19 @@ def test_text_is_tokenized_without_special_tokens(tmp_path: Path) -> None:
 
 def test_text_that_cannot_be_tokenized(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_bytes(b"caf\xe9")
-    with pytest.raises(InputError, match="t.txt: not UTF-8 text: "):
+    with pytest.raises(InputError, match=r"t.txt: not UTF-8 text: "):
         tokenize_file(tmp_path / "t.txt", CONTENT, "m")
-    with pytest.raises(InputError, match="m: has no tokenizer.json, which text needs; give token ids, or add the file"):
+    with pytest.raises(InputError, match=r"m: has no tokenizer.json, which text needs; give token ids, or"):
         tokenize_file(tmp_path / "t.txt", None, "m")
-    with pytest.raises(InputError, match="m: tokenizer.json cannot be used: "):
+    with pytest.raises(InputError, match=r"m: tokenizer.json cannot be used: "):
         tokenize_file(tmp_path / "t.txt", b"{}", "m")
 
 
 def test_windows_do_not_overlap_and_drop_the_rest() -> None:
     assert windows(np.arange(8), 3).tolist() == [[0, 1, 2], [3, 4, 5]]
     assert windows(np.arange(2), 3).shape == (0, 3)
-    with pytest.raises(InputError, match="context must be at least 2 tokens, got 1"):
-        windows(np.arange(8), 1)
+    with pytest.raises(InputError, match="context must be at least 1 token, got 0"):
+        windows(np.arange(8), 0)
 
 
 @pytest.mark.parametrize(("ids", "worst"), [([0, 9], 9), ([0, 5], 5), ([-1, 2], -1)])

@@ -31,7 +31,9 @@ def over_batches(granularity: str, f: Callable[[Rows], Rows]) -> Rows:
     return np.stack([f(shared(b, granularity)) for b in BATCHES])
 
 
-def observed(kind: str, granularity: str, percentile: float = 90.0, momentum: float = 0.3) -> dict[str, NDArray[np.float32]]:
+def observed(
+    kind: str, granularity: str, percentile: float = 90.0, momentum: float = 0.3
+) -> dict[str, NDArray[np.float32]]:
     statistic = Statistic(kind, granularity, percentile, momentum)
     for batch in BATCHES:
         statistic.update(batch)
@@ -60,11 +62,12 @@ def test_minmax(granularity: str) -> None:
 @pytest.mark.parametrize("percentile", [60.0, 90.0, 99.999, 100.0])
 def test_percentile_is_the_mean_over_batches(granularity: str, percentile: float) -> None:
     result = observed("percentile", granularity, percentile=percentile)
-    for name, f in {
+    formulas: dict[str, Callable[[Rows], Rows]] = {
         "absmax": lambda r: ranked(np.abs(r), percentile),
         "min": lambda r: ranked(r, 100 - percentile),
         "max": lambda r: ranked(r, percentile),
-    }.items():
+    }
+    for name, f in formulas.items():
         expected = over_batches(granularity, f).mean(axis=0)
         np.testing.assert_allclose(result[name], expected, rtol=1e-6)
 
@@ -74,15 +77,14 @@ def test_percentile_is_the_mean_over_batches(granularity: str, percentile: float
 def test_moving_average_weighs_the_newest_batch(granularity: str, momentum: float) -> None:
     result = observed("moving_average", granularity, momentum=momentum)
     count = len(BATCHES)
-    weights = [(1 - momentum) ** (count - 1)] + [
-        momentum * (1 - momentum) ** (count - 1 - i) for i in range(1, count)
-    ]
+    weights = [(1 - momentum) ** (count - 1)] + [momentum * (1 - momentum) ** (count - 1 - i) for i in range(1, count)]
     assert sum(weights) == pytest.approx(1)
-    for name, f in {
+    formulas: dict[str, Callable[[Rows], Rows]] = {
         "absmax": lambda r: np.abs(r).max(axis=1),
         "min": lambda r: r.min(axis=1),
         "max": lambda r: r.max(axis=1),
-    }.items():
+    }
+    for name, f in formulas.items():
         expected = np.tensordot(np.array(weights), over_batches(granularity, f), 1)
         np.testing.assert_allclose(result[name], expected, rtol=1e-6)
 

@@ -99,9 +99,7 @@ def test_output_file(capsys: pytest.CaptureFixture[str], silu: str, tmp_path: Pa
     assert output.read_text() == Run(capsys, silu).out
 
 
-def test_a_failed_run_leaves_the_output_file_alone(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_failed_run_leaves_the_output_file_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     output = tmp_path / "out.mlir"
     output.write_text("precious")
     assert Run(capsys, write(tmp_path / "bad.mlir", TWO_ERRORS), "-o", str(output)).status == 1
@@ -153,17 +151,13 @@ def test_a_reader_that_leaves_early(tmp_path: Path) -> None:
         ("-p", "canonicalize{}"),
     ],
 )
-def test_ways_to_name_passes(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
+def test_ways_to_name_passes(capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...]) -> None:
     run = Run(capsys, write(tmp_path / "dead.mlir", DEAD), *arguments)
     assert (run.status, run.err) == (0, "")
     assert "llm.silu" not in run.out
 
 
-@pytest.mark.parametrize(
-    "flag", ["--print-ir-after-all", "--mlir-print-ir-after-all", "--print-between-passes"]
-)
+@pytest.mark.parametrize("flag", ["--print-ir-after-all", "--mlir-print-ir-after-all", "--print-between-passes"])
 def test_print_ir_after_all(capsys: pytest.CaptureFixture[str], tmp_path: Path, flag: str) -> None:
     run = Run(capsys, write(tmp_path / "dead.mlir", DEAD), "-p", "cse,canonicalize", flag)
     _, cse, canonicalize = run.err.split("// -----// IR Dump After ")

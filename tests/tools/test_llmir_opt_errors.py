@@ -79,8 +79,7 @@ class Run:
         (("-p", "cse{x=1"), "pass pipeline, column 8: expected an option or '}': cse{x=1"),
         (
             ("-p", "cse{x=1, y=2}"),
-            "pass pipeline, column 12: options are separated by blanks, "
-            "values of one option by commas: cse{x=1, y=2}",
+            "pass pipeline, column 12: options are separated by blanks, values of one option by commas: cse{x=1, y=2}",
         ),
         (("-p", "cse{x=1 x=2}"), "'cse': option 'x' is given twice"),
         (("-p", "cse{x=1}"), "pass 'cse' has no option 'x'; it has none"),
@@ -103,9 +102,7 @@ class Run:
         ),
     ],
 )
-def test_wrong_usage(
-    capsys: pytest.CaptureFixture[str], silu: str, arguments: tuple[str, ...], message: str
-) -> None:
+def test_wrong_usage(capsys: pytest.CaptureFixture[str], silu: str, arguments: tuple[str, ...], message: str) -> None:
     run = Run(capsys, silu, *arguments)
     assert (run.status, run.out) == (2, "")
     assert run.error().startswith(f"llmir-opt: error: {message}")
@@ -263,8 +260,7 @@ def test_the_ir_is_verified_after_each_pass(capsys: pytest.CaptureFixture[str], 
     run = Run(capsys, silu, "-p", "break{how=ir},cse")
     assert (run.status, run.out) == (1, "")
     assert run.error() == (
-        f"{silu}: error: 'llm.load_weight' @absent does not name an llm.weight of this module "
-        "(after pass break)"
+        f"{silu}: error: 'llm.load_weight' @absent does not name an llm.weight of this module (after pass break)"
     )
 
 

@@ -113,8 +113,7 @@ def test_changed_weights_that_are_not_saved(capsys: pytest.CaptureFixture[str], 
     run = Run(capsys, str(model), "-p", QUANTIZE)
     assert run.status == 0
     assert run.error() == (
-        "llmir-opt: warning: the passes changed the weights, which are not saved; "
-        "--weights-output FILE writes them"
+        "llmir-opt: warning: the passes changed the weights, which are not saved; --weights-output FILE writes them"
     )
 
 
@@ -179,8 +178,7 @@ def test_weights_of_another_shape(capsys: pytest.CaptureFixture[str], model: Pat
     run = Run(capsys, str(model), "--weights-output", str(model.with_name("w")))
     assert run.status == 1
     assert run.error() == (
-        f"llmir-opt: error: {model}: tensor 'norm.weight' is float32 [65], "
-        "but the module declares float32 [64]"
+        f"llmir-opt: error: {model}: tensor 'norm.weight' is float32 [65], but the module declares float32 [64]"
     )
     assert not model.with_name("w").exists()
 

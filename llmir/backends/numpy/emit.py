@@ -10,7 +10,6 @@ import keyword
 import re
 from collections.abc import Iterable
 from inspect import isfunction
-from inspect import isfunction
 from typing import Any
 
 import numpy as np
@@ -48,13 +47,11 @@ from llmir.backends.numpy.quantized_kernels import quantized_format
 SHORT = 16
 """Constants of at most this many values are written as a list, longer ones as bytes."""
 
-
 RESERVED = ("np", "kernels", "quantized_kernels", "quantized_format", "load", "observe")
 """Names at module level that are not the program's."""
 
-
-RESERVED = ("np", "kernels", "quantized_kernels", "quantized_format", "load", "observe")
-"""Names at module level that are not the program's."""
+CONSTANT_PREFIXES = ("format", "constant")
+"""Constants at module level are named format_0, constant_1, ..."""
 
 
 def emit_source(module: ModuleOp) -> str:
@@ -126,6 +123,8 @@ class _Function:
     def name(self, value: SSAValue) -> str:
         """A fresh Python name for a value, after its name in the text."""
         base = function_name(value.name_hint or f"v{len(self.names)}")
+        if base in CONSTANT_PREFIXES:  # base_2 may be the name of a constant
+            base += "_value"
         name, count = base, 1
         while name in self.taken:
             count += 1
@@ -149,7 +148,7 @@ class _Function:
                 values = ", ".join(self.names[v] for v in op.arguments)
                 return f"return {values}" if values else "return"
             case arith.ConstantOp():
-                return self.assign(op, self.literal(op.value))
+                return self.assign(op, self.literal(op.value) + _shaping(op.value))
             case _:
                 raise InputError(
                     f"'{op.name}' is not at kernel level and cannot be emitted; "
@@ -198,15 +197,11 @@ class _Function:
                 raise InputError(f"a constant of the form {value} cannot be emitted")
 
 
-def kernel_module(kernel: str) -> str:
-    """The module that defines a kernel; InputError when neither does."""
-    from llmir.backends.numpy import kernels, quantized_kernels
-
-    for module in (quantized_kernels, kernels):
-        found = vars(module).get(kernel)
-        if isfunction(found) and found.__module__ == module.__name__ and not kernel.startswith("_"):
-            return module.__name__.rpartition(".")[2]
-    raise InputError(f"the numpy backend has no kernel '{kernel}'")
+def _shaping(value: Attribute) -> str:
+    """What gives a flat array the shape of its attribute."""
+    if not isinstance(value, DenseIntOrFPElementsAttr) or len(value.get_shape()) == 1:
+        return ""
+    return f".reshape({value.get_shape()})"
 
 
 def kernel_module(kernel: str) -> str:
@@ -251,7 +246,11 @@ def dense_expression(value: DenseIntOrFPElementsAttr) -> str:
     """A flat NumPy array of a dense attribute's values."""
     type = value.type
     assert isinstance(type, TensorType)
-    dtype: Any = element_of(type.element_type).dtype if isinstance(type.element_type, IntegerType) else float_dtype(type.element_type)
+    dtype: Any = (
+        element_of(type.element_type).dtype
+        if isinstance(type.element_type, IntegerType)
+        else float_dtype(type.element_type)
+    )
     array = np.array(value.get_values()).astype(dtype)
     if len(array) <= SHORT and dtype.kind in "fiu":
         return f"np.array({array.tolist()}, {dtype.name!r})"

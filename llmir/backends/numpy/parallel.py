@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, cast
 
@@ -33,12 +34,17 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads(), thread_name_prefix="llmir")
 
 
+def one_thread() -> AbstractContextManager[Any]:
+    """The matrix library with one thread, so that sums come out the same whatever the number of threads."""
+    return cast(AbstractContextManager[Any], _matrix_library().limit(limits=1))
+
+
 def run_pieces(pieces: Sequence[Piece]) -> None:
     """Run all pieces, in any order; the matrix library uses one thread in each of them."""
     if len(pieces) < 2 or threads() == 1:
         for piece in pieces:
             piece()
         return
-    with _matrix_library().limit(limits=1):
+    with one_thread():
         for done in [_pool().submit(piece) for piece in pieces]:
             done.result()

@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from llmir.formats.elements import element
+from llmir.formats.elements import Integer, element
 from llmir.formats.granularity import Granularity
 from llmir.formats.packing import unpack
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
@@ -125,7 +125,7 @@ def _as_floats(codes: NDArray[Any]) -> Float:
     return codes.astype(np.float32, copy=False)
 
 
-def minifloat_matmul(x: QuantizedArray, weight: QuantizedArray, bias: Float | None = None) -> Float:
+def dequantized_matmul(x: QuantizedArray, weight: QuantizedArray, bias: Float | None = None) -> Float:
     """Real values of both sides multiplied in float32."""
     y = x.dequantize() @ weight.dequantize().T
     return y if bias is None else y + bias
@@ -162,3 +162,41 @@ def _affine(a: QuantizedArray, start: int) -> tuple[Float, Float | None]:
     if a.minimum is not None:
         return scale, at(a.minimum)
     return scale, None if a.zero_point is None else -scale * at(a.zero_point)
+
+
+def plain_quantize(
+    x: Float, *, scale: NDArray[Any], bits: int, signed: bool, zero_point: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Codes of x in a plain tensor: clamp(round(x / scale) + zero_point), scales being one or of the last dimension."""
+    codes = np.rint(x.astype(np.float32, copy=False) / scale.astype(np.float32))
+    if zero_point is not None:
+        codes += zero_point.astype(np.float32)
+    return Integer(bits, signed).encode(codes)
+
+
+def plain_dequantize(codes: NDArray[Any], *, scale: NDArray[Any], zero_point: NDArray[Any] | None = None) -> Float:
+    """Real values of codes in a plain tensor."""
+    values = codes.astype(np.float32)
+    if zero_point is not None:
+        values -= zero_point.astype(np.float32)
+    values *= scale.astype(np.float32)
+    return values
+
+
+def plain_quantized_matmul(
+    x: Float,
+    weight: NDArray[Any],
+    scales: Float,
+    *rest: NDArray[Any],
+    has_zero_points: bool,
+    group_size: int | None = None,
+) -> Float:
+    """x [..., K] times codes [N, K]; scales, and zero points if any, row by row, one for each group. Then bias [N]."""
+    zero_points, bias = (rest[0], rest[1:]) if has_zero_points else (None, rest)
+    groups = weight.reshape(-1, group_size) if group_size else weight
+    real = groups.astype(np.float32)
+    if zero_points is not None:
+        real -= zero_points.astype(np.float32)[:, None]
+    real *= scales.astype(np.float32)[:, None]
+    y = x.astype(np.float32, copy=False) @ real.reshape(weight.shape).T
+    return y + bias[0] if bias else y

@@ -205,9 +205,7 @@ def options_of(cls: type[ArgSpecConvertible]) -> dict[str, Option]:
         type = types[field.name]
         optional = NoneType in _members(type)
         required = default is dataclasses.MISSING and not optional
-        options[field.name] = Option(
-            field.name, type, required, None if default is dataclasses.MISSING else default
-        )
+        options[field.name] = Option(field.name, type, required, None if default is dataclasses.MISSING else default)
     return options
 
 
@@ -254,11 +252,7 @@ def _read(values: tuple[Value, ...], type: Any) -> Any:
         raise ValueError
     for member in sorted(members, key=_specificity):
         try:
-            return (
-                _read_tuple(values, member)
-                if typing.get_origin(member) is tuple
-                else _read_one(values, member)
-            )
+            return _read_tuple(values, member) if typing.get_origin(member) is tuple else _read_one(values, member)
         except ValueError:
             continue
     raise ValueError

@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from llmir.errors import InputError, UsageError
-from llmir.tools.opt_pipeline import (
+from llmir.passes.pipeline_text import (
     Element,
     Value,
     options_of,
@@ -237,9 +237,7 @@ def test_what_xdsl_prints_reads_back(item: Everything) -> None:
 
 
 def test_types_and_defaults_in_words() -> None:
-    shown = {
-        o.name: f"{type_text(o.type)} = {value_text(o.default)}" for o in options_of(Everything).values()
-    }
+    shown = {o.name: f"{type_text(o.type)} = {value_text(o.default)}" for o in options_of(Everything).values()}
     assert shown == {
         "count": "int = 1",
         "rate": "float = 0.5",

@@ -1,0 +1,19 @@
+"""Remarks: what a pass has to say about an operation, kept where tools and readers find it."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import Operation
+
+REMARK = "llm.remark"
+
+
+def remark(op: Operation, text: str) -> None:
+    """Say something about an operation, in place of what was said before."""
+    op.attributes[REMARK] = StringAttr(text)
+
+
+def remark_of(op: Operation) -> str | None:
+    """What was said about an operation."""
+    said = op.attributes.get(REMARK)
+    return said.data if isinstance(said, StringAttr) else None

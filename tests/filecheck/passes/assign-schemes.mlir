@@ -1,0 +1,42 @@
+// RUN: llmir-opt %s -p 'assign-schemes{weight-type=i4 weight-group-size=32 weight-scale=f16}' | filecheck %s --check-prefix=GROUPS
+// RUN: llmir-opt %s -p 'assign-schemes{modules="model.layers.*" exclude="*.up_proj" weight-type=ui4 weight-zero-point=ui4 weight-method=mse input-type=i8 input-granularity=per_token input-dynamic=true}' | filecheck %s --check-prefix=SOME
+// RUN: llmir-opt %s -p 'assign-schemes{ops=embedding weight-type=f8E4M3FN},assign-schemes{modules="lm_head" weight-type=i8 weight-narrow-range=true},assign-schemes{modules="lm_head" weight-type=i6}' | filecheck %s --check-prefix=RULES
+// RUN: not llmir-opt %s -p 'assign-schemes{modules="model.layers.0.mlp.up_prj" weight-type=i8}' 2>&1 | filecheck %s --check-prefix=NOTHING
+// RUN: not llmir-opt %s -p 'assign-schemes{weight-type=i4 weight-group-size=48}' 2>&1 | filecheck %s --check-prefix=DIVIDE
+// RUN: llmir-opt %s -p 'assign-schemes{weight-type=i4 weight-group-size=48 weight-pad=true}' | filecheck %s --check-prefix=PAD
+
+llm.weight @model.embed_tokens.weight : tensor<10x64xf32>
+llm.weight @model.layers.0.mlp.gate_proj.weight : tensor<96x64xf32>
+llm.weight @model.layers.0.mlp.up_proj.weight : tensor<96x64xf32>
+func.func @main(%ids: tensor<?xi64>) {
+  %table = llm.load_weight @model.embed_tokens.weight : tensor<10x64xf32>
+  %gate = llm.load_weight @model.layers.0.mlp.gate_proj.weight : tensor<96x64xf32>
+  %up = llm.load_weight @model.layers.0.mlp.up_proj.weight : tensor<96x64xf32>
+  %x = llm.embedding(%ids, %table) : (tensor<?xi64>, tensor<10x64xf32>) -> tensor<?x64xf32>
+  %a = llm.linear(%x, %gate) : (tensor<?x64xf32>, tensor<96x64xf32>) -> tensor<?x96xf32>
+  %b = llm.linear(%x, %up) : (tensor<?x64xf32>, tensor<96x64xf32>) -> tensor<?x96xf32>
+  %y = llm.linear(%x, %table) {module = "lm_head"} : (tensor<?x64xf32>, tensor<10x64xf32>) -> tensor<?x10xf32>
+  func.return
+}
+
+// groups of the input dimension, scales in f16; the embedding is another kind of layer
+// GROUPS:      %x = llm.embedding(%ids, %table) {llm.remark = "not quantized: the recipe is for linear layers"}
+// GROUPS-NEXT: %a = llm.linear(%x, %gate) {llm.scheme = #llm.scheme<weight=#llm.quantization<i4, scale=f16, granularity=per_group, group_size=32, method=absmax>>}
+// GROUPS-NEXT: %b = llm.linear(%x, %up) {llm.scheme = #llm.scheme<weight=#llm.quantization<i4, scale=f16, granularity=per_group, group_size=32, method=absmax>>}
+// GROUPS-NEXT: %y = llm.linear(%x, %table) {module = "lm_head", llm.scheme = #llm.scheme<weight=#llm.quantization<i4, scale=f16, granularity=per_group, group_size=32, method=absmax>>}
+
+// patterns choose and exclude by the checkpoint's names
+// SOME:      %x = llm.embedding(%ids, %table) {llm.remark = "not quantized: the recipe is for linear layers"}
+// SOME-NEXT: %a = llm.linear(%x, %gate) {llm.scheme = #llm.scheme<weight=#llm.quantization<ui4, scale=f32, zp=ui4, granularity=per_channel, method=mse>, input=#llm.quantization<i8, scale=f32, granularity=per_token, method=absmax, dynamic=true>>}
+// SOME-NEXT: %b = llm.linear(%x, %up) {llm.remark = "not quantized: excluded by the recipe"}
+// SOME-NEXT: %y = llm.linear(%x, %table) {module = "lm_head", llm.remark = "not quantized: matched by no rule of the recipe"}
+
+// a later rule replaces an earlier one
+// RULES:      %x = llm.embedding(%ids, %table) {llm.scheme = #llm.scheme<weight=#llm.quantization<f8E4M3FN, scale=f32, granularity=per_channel, method=absmax>>}
+// RULES-NEXT: %a = llm.linear(%x, %gate) {llm.remark = "not quantized: matched by no rule of the recipe"}
+// RULES-NEXT: %b = llm.linear(%x, %up) {llm.remark = "not quantized: matched by no rule of the recipe"}
+// RULES-NEXT: %y = llm.linear(%x, %table) {module = "lm_head", llm.scheme = #llm.scheme<weight=#llm.quantization<i6, scale=f32, granularity=per_channel, method=absmax>>}
+
+// NOTHING: assign-schemes: pattern 'model.layers.0.mlp.up_prj' matches none of 4 layers; the nearest layer is 'model.layers.0.mlp.up_proj'
+// DIVIDE: layer 'model.layers.0.mlp.gate_proj': group_size 48 does not divide dimension 1 of size 64; use a divisor, or say pad=32
+// PAD: granularity=per_group, group_size=48, method=absmax, pad=true
