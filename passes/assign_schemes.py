@@ -29,6 +29,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import AnyFloat, IntegerType, ModuleOp
 from xdsl.ir import Operation, SSAValue
@@ -44,6 +45,7 @@ from llmir.formats.elements import element
 from llmir.passes.locations import module_name
 from llmir.passes.remarks import REMARK, remark
 from llmir.program.safetensors_file import DTYPES
+from llmir.quantizers.registry import quantize
 
 SCHEME = "llm.scheme"
 KINDS: dict[str, type[LinearOp] | type[EmbeddingOp]] = {"linear": LinearOp, "embedding": EmbeddingOp}
@@ -118,7 +120,11 @@ class SchemeAssignmentPass(ModulePass):
             if kind not in KINDS:
                 raise InputError(f"{self.name}: unknown kind of layer '{kind}', expected linear or embedding")
         try:
-            return SchemeAttr(self._weight(), self._input())
+            weight = self._weight()
+            if weight is not None:  # the method must be able to make the format: try it on a group of zeros
+                shape = (1, self.weight_group_size or 1)
+                quantize(np.zeros(shape, np.float32), weight.format(shape), weight.method.data)
+            return SchemeAttr(weight, self._input())
         except (VerifyException, ValueError) as e:
             raise InputError(f"{self.name}: {e}") from e
 

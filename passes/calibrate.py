@@ -39,7 +39,6 @@ from xdsl.dialects.builtin import (
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
-from llmir.backends.numpy.parallel import one_thread
 from llmir.backends.numpy.session import Session
 from llmir.dialects.llm.attributes import QuantizationAttr
 from llmir.dialects.llm.model import LinearOp
@@ -80,8 +79,7 @@ class QuantizationCalibrationPass(ModulePass):
             raise InputError(f"{self.name}: the data are shorter than one window of {self.context} tokens")
         sites = {module_name(layer): layer for layer in observed_layers(op)}
         statistics = {site: self._statistic() for site in sites}
-        with one_thread():
-            run(program, op, data, statistics)
+        run(program, op, data, statistics)
         for site, layer in sites.items():
             layer.attributes[STATISTICS] = self._attribute(statistics[site])
 

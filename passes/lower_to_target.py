@@ -163,6 +163,8 @@ class _Lowering:
         if not isinstance(type, QuantizedTensorType):
             self.plain_matmul(op)
             return
+        if isinstance(op.input.type, QuantizedTensorType) and len(shape_of(op.input)) != 2:
+            raise InputError(f"{place(op)}: target '{self.target.name}' multiplies quantized inputs of two dimensions only")
         kernel = self.matmul_kernel(op, _kind(op.input.type), _kind(type))
         if kernel.accumulator == "i32" and (_groups_rows(type) or _groups_rows(op.input.type)):
             kernel = self.matmul_kernel(op, "minifloat", "minifloat")  # scales change from row to row of K

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -310,6 +310,46 @@ def write_gguf(
     return path
 
 
+def reference_logits(config: Config, weights: Mapping[str, Array], ids: Sequence[int]) -> Array:
+    """Logits float64 [T, V] of a llama without biases, written from the published architecture."""
+    w = {name: values.astype(np.float64) for name, values in weights.items()}
+    size, heads, kv_heads = config["head_dim"], config["num_attention_heads"], config["num_key_value_heads"]
+    angles = np.outer(np.arange(len(ids)), config["rope_theta"] ** (-np.arange(0, size, 2) / size))[:, None]
+    past = np.tril(np.ones((len(ids), len(ids)), bool))
+
+    def norm(x: Array, name: str) -> Array:
+        return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + config["rms_norm_eps"]) * w[f"{name}.weight"]
+
+    def rotated(x: Array) -> Array:
+        a, b = x[..., : size // 2], x[..., size // 2 :]
+        return np.concatenate(
+            [a * np.cos(angles) - b * np.sin(angles), b * np.cos(angles) + a * np.sin(angles)], axis=-1
+        )
+
+    x = w["model.embed_tokens.weight"][list(ids)]
+    for layer in range(config["num_hidden_layers"]):
+        block = f"model.layers.{layer}"
+        h = norm(x, f"{block}.input_layernorm")
+        q, k, v = (
+            (h @ w[f"{block}.self_attn.{name}_proj.weight"].T).reshape(len(ids), -1, size) for name in "qkv"
+        )
+        q, k = rotated(q), rotated(k).repeat(heads // kv_heads, axis=1)
+        scores = np.where(past, np.einsum("thd,shd->hts", q, k) / np.sqrt(size), -np.inf)
+        attended = np.einsum("hts,shd->thd", softmax(scores), v.repeat(heads // kv_heads, axis=1))
+        x = x + attended.reshape(len(ids), -1) @ w[f"{block}.self_attn.o_proj.weight"].T
+        h = norm(x, f"{block}.post_attention_layernorm")
+        gate, up = (h @ w[f"{block}.mlp.{name}_proj.weight"].T for name in ("gate", "up"))
+        x = x + (gate / (1 + np.exp(-gate)) * up) @ w[f"{block}.mlp.down_proj.weight"].T
+    head = "model.embed_tokens" if config["tie_word_embeddings"] else "lm_head"
+    return norm(x, "model.norm") @ w[f"{head}.weight"].T
+
+
+def softmax(scores: Array) -> Array:
+    """Probabilities along the last dimension, in float64."""
+    raised = np.exp(scores.astype(np.float64) - scores.max(axis=-1, keepdims=True))
+    return raised / raised.sum(axis=-1, keepdims=True)
+
+
 @dataclass(frozen=True)
 class Done:
     """What a run of `llmir` in this process gave."""
@@ -349,3 +389,22 @@ def llmir(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Done:
 def tree(path: Path) -> list[str]:
     """Everything under a folder, hidden files too."""
     return sorted(str(p.relative_to(path)) for p in path.rglob("*"))
+
+
+def folder_bytes(path: Path) -> dict[str, bytes]:
+    """The contents of a folder's files by name."""
+    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+
+
+def stored(path: Path) -> Arrays:
+    """The tensors of a safetensors file, read from the format's specification; 8-bit floats as bytes."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header: dict[str, Any] = json.loads(content[8 : 8 + length])
+    dtypes = {code: np.dtype(DTYPES[name]) for name, code in (("f64", "F64"), ("f32", "F32"), ("f16", "F16"))}
+    dtypes |= {"BF16": np.dtype(ml_dtypes.bfloat16), "U8": np.dtype(np.uint8), "F8_E4M3": np.dtype(np.uint8)}
+    return {
+        name: np.frombuffer(content[8 + length :], np.uint8)[slice(*e["data_offsets"])].view(dtypes[e["dtype"]]).reshape(e["shape"])
+        for name, e in header.items()
+        if name != "__metadata__"
+    }

@@ -17,13 +17,18 @@ from llmir.program.context import Progress as ProgressCallback
 from llmir.program.context import ignore_progress
 
 
+PIPE_WIDTH = 10_000
+"""Columns of a table that goes to a file or another program: no name is cut or folded."""
+
+
 class Output:
     """Prints tables, or with `--json` nothing but one JSON object; knows how long the command took."""
 
     def __init__(self, as_json: bool):
         self.as_json = as_json
         self._started = time.perf_counter()
-        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        width = None if sys.stdout.isatty() else PIPE_WIDTH
+        self._console = Console(highlight=False, markup=False, emoji=False, width=width, soft_wrap=width is not None)
 
     @property
     def seconds(self) -> float:

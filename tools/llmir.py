@@ -188,7 +188,7 @@ def evaluate(**arguments: Any) -> None:
 @click.option(
     "--temperature", type=float, default=0.0, show_default=True, help="0 takes the most likely token."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
 @backend_option
 @threads_option
 @json_option
@@ -218,16 +218,16 @@ def fail(message: str, status: int) -> NoReturn:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line; exit status 1 for bad input, 2 for wrong usage."""
+    """Run a command line, an empty one shows the help; exit status 1 for bad input, 2 for wrong usage."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        cli.main(arguments, prog_name="llmir", standalone_mode=False)
+        cli.main(given or ["--help"], prog_name="llmir", standalone_mode=False)
     except UsageError as e:
         fail(str(e), 2)
     except InputError as e:
         fail(str(e), 1)
     except click.ClickException as e:
-        e.show()
-        return e.exit_code
+        fail(e.format_message(), e.exit_code)
     except (click.Abort, KeyboardInterrupt):
         fail("interrupted", 130)
     except BrokenPipeError:

@@ -12,7 +12,7 @@ from llmir.passes.assign_schemes import quantizable, scheme_of
 from llmir.passes.calibrate import QuantizationCalibrationPass
 from llmir.passes.locations import module_name
 from llmir.passes.pipeline import Pipeline, compile_numpy
-from llmir.program.files import check_replaceable
+from llmir.program.files import check_output
 from llmir.program.journal import Journal, identity, journal_folder
 from llmir.program.program import MANIFEST, Program
 from llmir.recipes.schemes import Recipe, adapt, pipeline, recipe
@@ -57,8 +57,7 @@ def run(
         return
     assert output is not None
     folder = Path(output)
-    check_writable(folder.parent)
-    check_replaceable(folder, MANIFEST)
+    check_output(folder, MANIFEST)
     before = size_report(program)
     kept = quantize_to(folder, program, passes, open_journal(folder, model, passes, resume))
     after = size_report(program)
@@ -214,13 +213,3 @@ def outcome(before: SizeReport, after: SizeReport, output: Path) -> list[tuple[s
 def weight_file_bytes(output: Path) -> int:
     """Size of the weights file, its header included."""
     return (output / "weights.safetensors").stat().st_size
-
-
-def check_writable(folder: Path) -> None:
-    """InputError when nothing can be created in a folder; it is made if its parent exists."""
-    import os
-
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder to write to")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{folder}: cannot be written")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -27,8 +28,8 @@ def generate(
     """
     if not prompt:
         raise InputError("the prompt is empty, generation needs at least one token")
-    if temperature < 0:
-        raise InputError(f"temperature must not be negative, got {temperature}")
+    if not 0 <= temperature < math.inf:
+        raise InputError(f"temperature must be a finite number from 0 up, got {temperature}")
     random = np.random.default_rng(seed)
     caches = model.new_cache(len(prompt) + tokens)
     ids: NDArray[np.int64] = np.array(prompt, np.int64)
@@ -49,6 +50,7 @@ def choose(logits: Float, temperature: float, random: np.random.Generator) -> in
         raise InputError("the model's logits are not finite; its weights or scales are broken")
     if temperature == 0:
         return int(logits.argmax())
-    scaled = logits.astype(np.float64) / temperature
-    probabilities = np.exp(scaled - scaled.max())
+    with np.errstate(over="ignore"):  # next to 0, all but the largest logits are infinitely far below
+        below = (logits.astype(np.float64) - logits.max()) / temperature
+    probabilities = np.exp(below)
     return int(random.choice(len(logits), p=probabilities / probabilities.sum()))

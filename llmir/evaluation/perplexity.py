@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,10 @@ from llmir.errors import InputError
 Float = NDArray[np.float32]
 ROWS = 64
 """Rows of logits turned into log-probabilities at once, to keep their copies small."""
+
+
+LARGEST_NLL = 700.0
+"""Nats; exp of more is no float64, and a model that knows nothing has ln(vocabulary)."""
 
 
 class Model(Protocol):
@@ -101,6 +105,13 @@ def log_softmax(logits: Float) -> Float:
     return shifted
 
 
+def perplexity_of(mean_nll: float, whose: str) -> float:
+    """exp(mean negative log-likelihood in nats); InputError when that is beyond float64."""
+    if mean_nll > LARGEST_NLL:
+        raise InputError(f"the {whose}'s mean negative log-likelihood is {mean_nll:.6g} nats; its weights are broken")
+    return math.exp(mean_nll)
+
+
 class _Sums:
     """Accumulates over predicted positions."""
 
@@ -124,8 +135,9 @@ class _Sums:
         """The measures."""
         nll = np.concatenate(self.nll)
         mean = float(nll.mean())
+        measured = Perplexity(perplexity_of(mean, "model"), len(nll), windows)
         if not self.kld:
-            return Perplexity(math.exp(mean), len(nll), windows)
+            return measured
         kld = np.maximum(np.concatenate(self.kld), 0.0)
         reference = float(np.concatenate(self.reference_nll).mean())
         divergence = Divergence(
@@ -133,7 +145,7 @@ class _Sums:
             median_kld=float(np.median(kld)),
             p99_kld=float(np.quantile(kld, 0.99)),
             same_top1=float(np.concatenate(self.same).mean()),
-            reference_perplexity=math.exp(reference),
+            reference_perplexity=perplexity_of(reference, "reference"),
             ln_perplexity_ratio=mean - reference,
         )
-        return Perplexity(math.exp(mean), len(nll), windows, divergence)
+        return replace(measured, divergence=divergence)

@@ -28,7 +28,14 @@ class Prompting:
     source: str
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a prompt, special tokens in it recognized, behind BOS if the model wants it."""
+        """Ids of a prompt, special tokens in it recognized, behind BOS if the model wants it.
+
+        InputError when the prompt has lone surrogates, which is how Python passes on bytes that are not UTF-8.
+        """
+        try:
+            text.encode()
+        except UnicodeEncodeError as e:
+            raise InputError(f"the prompt is not UTF-8 text: {e}") from e
         ids = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids if self.bos_id is None or ids[:1] == [self.bos_id] else [self.bos_id, *ids]
 
@@ -55,7 +62,7 @@ class Prompting:
                 bos_token=token_text(self.config.get("bos_token")) or "",
                 eos_token=token_text(self.config.get("eos_token")) or "",
             )
-        except TemplateError as e:
+        except Exception as e:  # a template is a program, it can fail in any way
             raise InputError(f"{self.source}: its chat template fails: {e}") from e
 
 
@@ -64,13 +71,23 @@ def prompting(program: Program) -> Prompting:
     tokenizer = load_tokenizer(program.files.get(TOKENIZER), program.name)
     config = _object(program, TOKENIZER_CONFIG)
     model = _object(program, CONFIG)
-    stops = set(config.get("stop_token_ids") or [])
+    stops = set(_token_ids(program, TOKENIZER_CONFIG, config, "stop_token_ids"))
     eos = token_text(config.get("eos_token"))
     if eos is not None and (id := tokenizer.token_to_id(eos)) is not None:
         stops.add(id)
-    ends = model.get("eos_token_id")
-    stops.update(cast(list[int], ends) if isinstance(ends, list) else [ends] if isinstance(ends, int) else [])
+    stops.update(_token_ids(program, CONFIG, model, "eos_token_id"))
     return Prompting(tokenizer, config, _bos(tokenizer, config), frozenset(stops), _template(program, config), program.name)
+
+
+def _token_ids(program: Program, file: str, config: dict[str, Any], key: str) -> list[int]:
+    """The ids of a key that holds one id, several or none; InputError for anything else."""
+    value = config.get(key)
+    if value is None:
+        return []
+    ids = cast(list[Any], value) if isinstance(value, list) else [value]
+    if any(type(id) is not int for id in ids):
+        raise InputError(f"{program.name}: {key} in {file} must be token ids, got {value!r}")
+    return ids
 
 
 def _template(program: Program, config: dict[str, Any]) -> str | None:

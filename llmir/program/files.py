@@ -19,7 +19,8 @@ def new_folder(path: Path, marker: str) -> Generator[Path]:
     Raises OutputError when `path` is something else or cannot be written; nothing is left behind then.
     """
     check_replaceable(path, marker)
-    work = path.with_name(f".{path.name}.partial")
+    target = path.resolve()
+    work = target.with_name(f".{target.name}.partial")
     shutil.rmtree(work, ignore_errors=True)  # what a killed run left
     try:
         work.mkdir(parents=True)
@@ -29,25 +30,38 @@ def new_folder(path: Path, marker: str) -> Generator[Path]:
         yield work
         for file in work.iterdir():
             sync(file)
-        if path.exists():
-            old = path.with_name(f".{path.name}.old")
+        if target.exists():
+            old = target.with_name(f".{target.name}.old")
             shutil.rmtree(old, ignore_errors=True)
-            path.rename(old)
-            work.rename(path)
+            target.rename(old)
+            work.rename(target)
             shutil.rmtree(old)
         else:
-            work.rename(path)
-        sync(path.parent)
+            work.rename(target)
+        sync(target.parent)
     except OSError as e:
         raise OutputError(f"{path}: cannot be written: {e.strerror or e}") from e
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def check_output(path: Path, marker: str) -> None:
+    """OutputError when `new_folder` would fail, or would have to make the folder's parents."""
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent}: no such folder to write to")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{path.parent}: cannot be written")
+    check_replaceable(path, marker)
+
+
 def check_replaceable(path: Path, marker: str) -> None:
-    """OutputError when there is something at `path` that is not a folder of ours."""
-    if path.exists() and not (path / marker).is_file():
+    """OutputError when there is something at `path` that is not a folder of ours, or the process stands in it."""
+    if not path.exists():
+        return
+    if not (path / marker).is_file():
         raise OutputError(f"{path}: exists and is not an LLMIR program (it has no {marker}); choose another output")
+    if Path.cwd().is_relative_to(path.resolve()):
+        raise OutputError(f"{path}: the current folder cannot be replaced; run from outside it")
 
 
 def sync(path: Path) -> None:

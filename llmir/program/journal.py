@@ -104,6 +104,7 @@ class Journal:
 
 def journal_folder(output: Path) -> Path:
     """Where the journal of a run that writes `output` is kept."""
+    output = output.resolve()
     return output.with_name(f".{output.name}.journal")
 
 

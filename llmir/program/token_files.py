@@ -37,10 +37,10 @@ def read_tokens(path: Path) -> NDArray[np.int64]:
     content = read_bytes(path, "the token ids")
     try:
         if path.suffix == ".npy":
-            ids = np.load(path, allow_pickle=False, mmap_mode="r")
+            ids = np.lib.format.open_memmap(path, mode="r")
         else:
             ids = np.array(content.split(), np.int64)
-    except (ValueError, EOFError, OSError) as e:
+    except (ValueError, OverflowError, EOFError, OSError) as e:
         raise InputError(f"{path}: not token ids: {e}") from e
     if ids.ndim != 1 or ids.dtype.kind not in "iu":
         raise InputError(f"{path}: token ids are one dimension of integers, got {ids.dtype} {list(ids.shape)}")

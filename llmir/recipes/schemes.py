@@ -149,30 +149,31 @@ def _consistent(rule: SchemeAssignmentPass, changes: dict[str, Any]) -> SchemeAs
         rule = replace(rule, weight_zero_point="")
     if rule.weight_zero_point.startswith(("i", "ui")) and "weight_zero_point" not in changes:
         rule = replace(rule, weight_zero_point=rule.weight_type)
-    if "weight_type" not in changes and rule.weight_type.startswith(("i", "ui")):
+    float_zero_point = rule.weight_zero_point.startswith(("f", "bf"))
+    if "weight_type" not in changes and rule.weight_type.startswith(("i", "ui")) and not float_zero_point:
         signed = not (rule.weight_zero_point.startswith("u") or rule.weight_min)
         rule = replace(rule, weight_type=f"{'i' if signed else 'ui'}{rule.weight_type.lstrip('ui')}")
     return rule
 
 
 def pipeline(base: Recipe, calibration: QuantizationCalibrationPass | None) -> Pipeline:
-    """The passes of a recipe; UsageError when it needs calibration data and has none."""
+    """The passes of a recipe; UsageError when it needs calibration data and has none, or the reverse."""
     passes: list[ModulePass] = []
+    rule = base.rule
+    static = rule is not None and bool(rule.input_type) and not rule.input_dynamic
+    if calibration is not None and not static:
+        raise UsageError(f"{base.name} has no static input scales, --calibration would not be used; leave it out")
     if base.cast:
         passes.append(WeightCastPass(type=base.cast))
-    rule = base.rule
     if rule is not None:
         passes.append(rule)
-        static = bool(rule.input_type) and not rule.input_dynamic
         if static and calibration is None:
             raise UsageError(
                 f"{base.name} has static input scales, which need data: give --calibration FILE, "
                 "or use a dynamic scheme such as FP8_DYNAMIC"
             )
-        if static and calibration is not None:
+        if calibration is not None:
             passes.append(calibration)
-        elif calibration is not None:
-            raise UsageError(f"{base.name} has no static input scales, --calibration would not be used; leave it out")
         if rule.weight_type:
             passes.append(WeightQuantizationPass())
         if rule.input_type:

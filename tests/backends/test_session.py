@@ -15,6 +15,7 @@ from llmir.errors import InputError
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedFormat
+from llmir.passes.pipeline import compile_numpy
 from llmir.program.context import LLMContext
 from llmir.program.quantized_weights import put_quantized
 from llmir.program.store import WeightStore
@@ -125,3 +126,24 @@ def test_a_part_that_is_not_as_its_type_says_is_named() -> None:
     s.store.add("q.scale", MemoryTensor(np.ones((6, 2), np.float32)))
     with pytest.raises(InputError, match=r"tensor 'q.scale' is float32 \[6, 2\], but .* needs float16 \[6, 2\]"):
         s.load("q", "dense")
+
+
+NARROW = """func.func @f(%x: tensor<2x2048xf16>, %w: tensor<2048xf16>) -> tensor<2x2048xf16> {
+  %y = llm.rms_norm(%x, %w) {epsilon = 1.0e-5 : f32} : (tensor<2x2048xf16>, tensor<2048xf16>) -> tensor<2x2048xf16>
+  %z = llm.rms_norm(%y, %w) {epsilon = 1.0e-5 : f32} : (tensor<2x2048xf16>, tensor<2048xf16>) -> tensor<2x2048xf16>
+  func.return %z : tensor<2x2048xf16>
+}"""
+
+
+def test_narrow_activations_are_computed_in_float32_and_rounded_after_each_operation() -> None:
+    module = parse_module(LLMContext.new(), NARROW)
+    x = (np.random.default_rng(0).standard_normal((2, 2048)) * 20).astype(np.float16)  # squares overflow float16
+    w = np.ones(2048, np.float16)
+
+    def norm(v: NDArray[np.float64]) -> NDArray[np.float64]:
+        return v / np.sqrt((v**2).mean(axis=1, keepdims=True) + 1e-5)
+
+    rounded = norm(x.astype(np.float64)).astype(np.float16)
+    found = compile_numpy(module, WeightStore()).call("f", x, w)
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found.astype(np.float64), norm(rounded.astype(np.float64)), rtol=2**-10, atol=1e-6)

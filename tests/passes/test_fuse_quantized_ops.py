@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import StringAttr
 
 from llmir.backends.numpy.session import Session
 from llmir.dialects.llm.model import LinearOp
-from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp
+from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp
 from llmir.passes.pipeline import Pipeline
 from llmir.program.program import Program
 
@@ -140,3 +140,29 @@ func.func @main(%x: tensor<?x8xf32>, %q: {Q}) -> (tensor<?x3xf32>, tensor<3x8xf3
     kinds = [type(op) for op in program.module.walk()]
     assert QuantizedMatmulOp in kinds
     assert DequantizeOp in kinds
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("code", "zero_point"), [("i8", None), ("ui8", "7"), ("ui4", "15"), ("f8E4M3FN", None)])
+def test_codes_quantized_again_in_the_same_way_are_the_same_codes(code: str, zero_point: str | None, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scale = float(np.float32(rng.uniform(0.001, 3)))
+    type = f"!llm.quantized_tensor<4x8x{code}, scale=f32{f', zp={code}' if zero_point else ''}>"
+    constant = f", zero_point = dense<{zero_point}> : tensor<1x{code}>" if zero_point else ""
+    how = f"{{scale = dense<{scale!r}> : tensor<1xf32>{constant}}} : (tensor<4x8xf32>) -> {type}"
+    program = program_of(f"""
+func.func @main(%x: tensor<4x8xf32>) -> {type} {{
+  %a = llm.quantize(%x) {how}
+  %r = llm.dequantize(%a) : ({type}) -> tensor<4x8xf32>
+  %b = llm.quantize(%r) {how}
+  func.return %b : {type}
+}}""")
+    x = (rng.standard_normal((4, 8)) * scale * 100).astype(np.float32)
+    plain = Program(program.module.clone(), program.weights, "plain")
+    Pipeline.parse("fuse-quantized-ops").run(program)
+    assert sum(isinstance(op, QuantizeOp) for op in program.module.walk()) == 1
+    found: list[bytes] = []
+    for p in (plain, program):
+        Pipeline.parse("lower-to-target").run(p)
+        found.append(Session(p.module, p.weights).call("main", x).codes.tobytes())
+    assert found[0] == found[1]

@@ -189,7 +189,7 @@ def test_statistic_is_unknown(model: Path, tmp_path: Path, capsys: Capture) -> N
 def test_calibration_token_outside_the_vocabulary(model: Path, tmp_path: Path, capsys: Capture) -> None:
     np.save(tmp_path / "ids.npy", np.full(64, 259))
     message = llmir(capsys, "quantize", model, "-o", tmp_path / "out", *STATIC, str(tmp_path / "ids.npy")).error()
-    assert message == f"{tmp_path}/ids.npy: token id 259 is outside the model's vocabulary of 259"
+    assert "token id 259 is outside the model's vocabulary of 259" in message
     assert tree(tmp_path) == ["ids.npy"]
 
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache, partial
-from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from llmir.backends.numpy.parallel import run_pieces
+from llmir.backends.numpy.workspace import empty
 
 Float = NDArray[np.float32]
 
-QUERY_ROWS = 64
+QUERY_ROWS = 128
 """Rows of queries attended to at once: a tile's scores stay in cache, and keys after its last row are skipped."""
 
-ELEMENTWISE_ROWS = 64
+PRODUCT_ROWS, PRODUCT_SIZE, PRODUCT_COLUMNS = 16, 1 << 22, 4096
+"""A product of fewer rows, with a weight of fewer elements, is not cut; pieces have at most so many columns."""
+
+ELEMENTWISE_ROWS = 256
 """Rows activated at once, so that intermediate results stay in cache."""
 
 
@@ -27,23 +31,38 @@ def embedding(ids: NDArray[np.int64], table: Float) -> Float:
 
 def linear(x: Float, weight: Float, bias: Float | None = None) -> Float:
     """x [..., K] times the transpose of weight [N, K], plus bias [N]."""
-    y = x @ weight.T
+    y = multiply_transposed(x, weight)
     if bias is not None:
         y += bias
+    return y
+
+
+def multiply_transposed(x: Float, weight: Float) -> Float:
+    """x [..., K] times the transpose of weight [N, K], in pieces of N."""
+    rows = len(weight)
+    if x.ndim != 2 or (len(x) < PRODUCT_ROWS and weight.size < PRODUCT_SIZE):
+        return x @ weight.T
+    y = empty((len(x), rows))
+
+    def piece(columns: slice) -> None:
+        np.matmul(x, weight[columns].T, out=y[:, columns])
+
+    size = max(1, min(PRODUCT_COLUMNS if len(x) >= PRODUCT_ROWS else rows, -(-rows // 4)))
+    run_pieces([partial(piece, slice(at, at + size)) for at in range(0, rows, size)])
     return y
 
 
 def rms_norm(x: Float, weight: Float, *, epsilon: float) -> Float:
     """x / sqrt(mean(x^2) + epsilon) * weight along the last dimension."""
     mean = np.einsum("...i,...i->...", x, x)[..., None] / np.float32(x.shape[-1])
-    y = x / np.sqrt(mean + np.float32(epsilon))
+    y = np.divide(x, np.sqrt(mean + np.float32(epsilon)), out=empty(x.shape))
     y *= weight
     return y
 
 
 def add(a: Float, b: Float) -> Float:
     """a + b."""
-    return a + b
+    return np.add(a, b, out=empty(np.broadcast_shapes(a.shape, b.shape)))
 
 
 def subtract(a: Float, b: Float) -> Float:
@@ -58,7 +77,7 @@ def multiply(a: Float, b: Float) -> Float:
 
 def silu(x: Float) -> Float:
     """x * sigmoid(x)."""
-    y = np.empty_like(x)
+    y = empty(x.shape)
 
     def piece(rows: slice) -> None:
         _silu_into(x[rows], y[rows])
@@ -69,7 +88,7 @@ def silu(x: Float) -> Float:
 
 def silu_multiply(gate: Float, up: Float) -> Float:
     """silu(gate) * up."""
-    y = np.empty_like(gate)
+    y = empty(gate.shape)
 
     def piece(rows: slice) -> None:
         _silu_into(gate[rows], y[rows])
@@ -108,7 +127,7 @@ def rope(
     divisors = None if factors is None else tuple(factors.tolist())
     cos, sin = rotations(position, len(x), x.shape[-1], theta, scaling, divisors)
     half = x.shape[-1] // 2
-    y = np.empty_like(x)
+    y = empty(x.shape)
 
     def piece(rows: slice) -> None:
         first, second = x[rows, :, :half], x[rows, :, half:]
@@ -164,7 +183,7 @@ def attention(
     tokens, heads, size = query.shape
     kv_heads = key.shape[1]
     shared = heads // kv_heads
-    out = np.empty_like(query)
+    out = empty(query.shape)
     grouped = query.reshape(tokens, kv_heads, shared, size)
     grouped_out = out.reshape(tokens, kv_heads, shared, size)
 
@@ -185,7 +204,7 @@ def attention(
 
 def _softmax_average(q: Float, k: Float, v: Float, hidden: Float | None, shared: int) -> Float:
     """softmax(q k^T) v for rows ordered [shared, tokens]; `hidden` is added to the scores' last columns."""
-    scores = q @ k.T
+    scores = np.matmul(q, k.T, out=empty((len(q), len(k))))
     if hidden is not None:
         tail = scores.reshape(shared, -1, scores.shape[-1])[:, :, -hidden.shape[-1] :]
         tail += hidden
@@ -214,8 +233,6 @@ def _row_tiles(rows: int) -> list[slice]:
     return [slice(at, at + ELEMENTWISE_ROWS) for at in range(0, rows, ELEMENTWISE_ROWS)]
 
 
-def cast(x: NDArray[Any], *, dtype: str) -> NDArray[Any]:
-    """x rounded to another float type."""
-    import ml_dtypes
-
-    return x.astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+def cast(x: Float, *, dtype: str) -> Float:
+    """x rounded to a narrower float type, still held as float32 so that the next kernel computes with that."""
+    return x.astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype).astype(np.float32)

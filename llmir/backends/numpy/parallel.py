@@ -1,8 +1,9 @@
-"""Runs pieces of a kernel on as many threads as the matrix library uses.
+"""Runs the pieces of a kernel on several threads.
 
-NumPy computes elementwise functions on one thread, and small matrix products gain nothing from several. Work
-is cut into the same pieces whatever the number of threads, each writing its own part of the result, so the
-result has the same bits.
+While a program runs, the matrix library uses one thread (`matrix_library_alone`) and kernels cut their work into
+pieces for as many threads as it was set to use. The cut does not depend on the number of threads and each piece
+writes its own part of the result, so results have the same bits whatever that number; and no library thread
+spins on a core that elementwise work could use.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def _matrix_library() -> Any:
 
 @lru_cache(maxsize=1)
 def threads() -> int:
-    """How many threads the matrix library uses."""
+    """How many threads the matrix library was set to use when first asked."""
     return max((int(library["num_threads"]) for library in _matrix_library().info()), default=1)
 
 
@@ -34,17 +35,17 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads(), thread_name_prefix="llmir")
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """The matrix library with one thread, so that sums come out the same whatever the number of threads."""
+def matrix_library_alone() -> AbstractContextManager[Any]:
+    """A context in which the matrix library uses only the thread that calls it."""
+    threads()
     return cast(AbstractContextManager[Any], _matrix_library().limit(limits=1))
 
 
 def run_pieces(pieces: Sequence[Piece]) -> None:
-    """Run all pieces, in any order; the matrix library uses one thread in each of them."""
+    """Run all pieces, in any order."""
     if len(pieces) < 2 or threads() == 1:
         for piece in pieces:
             piece()
         return
-    with one_thread():
-        for done in [_pool().submit(piece) for piece in pieces]:
-            done.result()
+    for done in [_pool().submit(piece) for piece in pieces]:
+        done.result()

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from llmir.backends.numpy.kernels import multiply_transposed
 from llmir.formats.elements import Integer, element
 from llmir.formats.granularity import Granularity
 from llmir.formats.packing import unpack
@@ -117,7 +118,7 @@ def exact_product(a: Float, b: Float, exact_run: int) -> NDArray[np.int32]:
     total = np.zeros((a.shape[0], b.shape[0]), np.int32)
     for start in range(0, a.shape[1], exact_run):
         run = slice(start, start + exact_run)
-        total += (a[:, run] @ b[:, run].T).astype(np.int32)
+        total += multiply_transposed(a[:, run], b[:, run]).astype(np.int32)
     return total
 
 
@@ -127,7 +128,7 @@ def _as_floats(codes: NDArray[Any]) -> Float:
 
 def dequantized_matmul(x: QuantizedArray, weight: QuantizedArray, bias: Float | None = None) -> Float:
     """Real values of both sides multiplied in float32."""
-    y = x.dequantize() @ weight.dequantize().T
+    y = multiply_transposed(x.dequantize(), weight.dequantize())
     return y if bias is None else y + bias
 
 

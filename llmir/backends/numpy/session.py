@@ -5,18 +5,21 @@ from __future__ import annotations
 import linecache
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import Attribute
 
+from llmir.backends.numpy.parallel import matrix_library_alone
+from llmir.backends.numpy.workspace import empty
 from llmir.backends.numpy.emit import emit_source, function_name
-from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.types import FLOATS, QuantizedTensorType, tensor_element
 from llmir.dialects.llm.weights import weights
 from llmir.errors import InputError
-from llmir.formats.quantized import QuantizedArray
 from llmir.program.quantized_weights import CODES, read_quantized, weight_layouts
 from llmir.program.store import WeightStore
 
@@ -85,7 +88,12 @@ class Session:
         """Call a function of the module with NumPy arrays and ints."""
         if function not in self.functions:
             raise InputError(f"the program has no function @{function}")
-        return self._namespace[function_name(function)](*arguments)
+        with matrix_library_alone():
+            outputs = self._namespace[function_name(function)](*map(_computed, arguments))
+        types = self.functions[function].function_type.outputs.data
+        if isinstance(outputs, tuple):
+            return tuple(map(_declared, cast(tuple[Any, ...], outputs), types))
+        return None if outputs is None else _declared(outputs, types[0])
 
     def new_cache(self, capacity: int) -> list[Float]:
         """Empty key and value caches for `capacity` tokens, as `backbone` takes them."""
@@ -97,7 +105,7 @@ class Session:
         """Empty caches for `capacity` tokens, as one function takes them."""
         inputs = self.functions[function].function_type.inputs.data
         shapes = [tuple(t.get_shape()) for t in inputs if isinstance(t, TensorType)]
-        return [np.empty((capacity, *shape[1:]), np.float32) for shape in shapes if len(shape) == 3]
+        return [empty((capacity, *shape[1:])) for shape in shapes if len(shape) == 3]
 
     def backbone(self, ids: Sequence[int] | NDArray[np.int64], position: int, caches: list[Float]) -> Float:
         """Hidden states [T, hidden] of ids [T] at `position`; the caches are written in place."""
@@ -120,6 +128,20 @@ class Session:
             if isinstance(op, TensorType):
                 return op.get_shape()[-1]
         raise InputError("@head returns no logits")
+
+
+def _computed(value: Any) -> Any:
+    """An argument as kernels compute with it: floats are float32."""
+    narrow = isinstance(value, np.ndarray) and value.dtype in (np.float16, np.float64, ml_dtypes.bfloat16)
+    return cast(NDArray[Any], value).astype(np.float32) if narrow else value
+
+
+def _declared(value: Any, type: Attribute) -> Any:
+    """A result in the float type the function declares."""
+    if not isinstance(value, np.ndarray) or not isinstance(type, TensorType):
+        return cast(Any, value)
+    dtype = FLOATS.get(tensor_element(type).__class__)
+    return cast(NDArray[Any], value) if dtype is None else cast(NDArray[Any], value).astype(dtype, copy=False)
 
 
 def _by_keyword(observe: Observer) -> Callable[..., None]:

@@ -1,0 +1,240 @@
+"""`llmir eval` against a float64 model and the formulas of its measures."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from models import (
+    BOS,
+    Array,
+    byte_ids,
+    byte_tokenizer,
+    config_of,
+    huggingface_folder,
+    llmir,
+    random_weights,
+    reference_logits,
+    softmax,
+    write_tokenizer,
+)
+
+Capture = pytest.CaptureFixture[str]
+CONFIG = config_of()
+TEXT = "Pack my box with five dozen liquor jugs; how vexingly quick daft zebras jump! " * 2
+CONTEXT = 32
+KEYS = {
+    "model",
+    "reference",
+    "backend",
+    "context",
+    "bos",
+    "bits_per_weight",
+    "weight_bytes",
+    "tokens_per_second",
+    "perplexity",
+    "tokens",
+    "windows",
+    "seconds",
+    "peak_memory_bytes",
+}
+DIVERGENCE = {"mean_kld", "median_kld", "p99_kld", "same_top1", "reference_perplexity", "ln_perplexity_ratio"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return huggingface_folder(tmp_path_factory.mktemp("models") / "model")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another random model."""
+    folder = tmp_path_factory.mktemp("models") / "other"
+    return huggingface_folder(folder, CONFIG, random_weights(CONFIG, seed=1))
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    (tmp_path / "text.txt").write_text(TEXT)
+    return tmp_path / "text.txt"
+
+
+def windows(bos: bool = False) -> list[list[int]]:
+    """Full windows of the text, behind BOS if wanted."""
+    ids, size = byte_ids(TEXT), CONTEXT - 1 if bos else CONTEXT
+    cut = [ids[at : at + size] for at in range(0, len(ids) - size + 1, size)]
+    return [[BOS, *window] for window in cut] if bos else cut
+
+
+def predictions(seed: int, cut: list[list[int]]) -> tuple[Array, Array]:
+    """Probabilities [n, V] of the next token at every position that has one, and the tokens [n]."""
+    weights = random_weights(CONFIG, seed=seed)
+    probabilities = [softmax(reference_logits(CONFIG, weights, window)[:-1]) for window in cut]
+    return np.concatenate(probabilities), np.concatenate([window[1:] for window in cut])
+
+
+def true_perplexity(seed: int, cut: list[list[int]]) -> float:
+    probabilities, targets = predictions(seed, cut)
+    return float(np.exp(-np.log(probabilities[np.arange(len(targets)), targets]).mean()))
+
+
+def evaluate(capsys: Capture, model: Path, *options: str | Path) -> dict[str, Any]:
+    return llmir(capsys, "eval", model, "--context", str(CONTEXT), *options, "--json").json()
+
+
+def test_perplexity(model: Path, text: Path, capsys: Capture) -> None:
+    said = evaluate(capsys, model, "--text", text)
+    assert set(said) >= KEYS
+    assert not DIVERGENCE & set(said)
+    assert said["perplexity"] == pytest.approx(true_perplexity(0, windows()), rel=1e-5)
+    assert (said["windows"], said["tokens"]) == (4, 4 * (CONTEXT - 1))
+    assert said["bits_per_weight"] == 32
+    assert (said["context"], said["backend"], said["reference"]) == (CONTEXT, "numpy", None)
+
+
+def test_max_tokens(model: Path, text: Path, capsys: Capture) -> None:
+    said = evaluate(capsys, model, "--text", text, "--max-tokens", str(2 * CONTEXT + 5))
+    assert said["perplexity"] == pytest.approx(true_perplexity(0, windows()[:2]), rel=1e-5)
+    assert said["windows"] == 2
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt"])
+def test_token_ids(suffix: str, model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Ids instead of their text: the same windows, and no BOS unless it is asked for."""
+    ids = byte_ids(TEXT)
+    path = tmp_path / f"ids{suffix}"
+    if suffix == ".npy":
+        np.save(path, np.array(ids, np.uint16))
+    else:
+        path.write_text("\n".join(map(str, ids)))
+    said = evaluate(capsys, model, "--tokens", path)
+    assert said["perplexity"] == evaluate(capsys, model, "--text", text)["perplexity"]
+    assert said["bos"] == "none (token ids are taken as they are)"
+    with_bos = evaluate(capsys, model, "--tokens", path, "--bos", "always")
+    assert with_bos["perplexity"] == pytest.approx(true_perplexity(0, windows(bos=True)), rel=1e-5)
+
+
+def with_tokenizer(folder: Path, **changes: Any) -> Path:
+    huggingface_folder(folder, tokenizer=False)
+    write_tokenizer(folder, **changes)
+    return folder
+
+
+def starting_with_bos(folder: Path) -> None:
+    """Have tokenizer.json put `<s>` in front of every text, as Llama 3's does."""
+    tokenizer = json.loads(byte_tokenizer().to_str())
+    special = {"<s>": {"id": "<s>", "ids": [BOS], "tokens": ["<s>"]}}
+    first, text = {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
+    tokenizer["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [first, text],
+        "pair": [first, text, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": special,
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+
+def test_bos(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    asks = with_tokenizer(tmp_path / "asks", add_bos_token=True)
+    declines = with_tokenizer(tmp_path / "declines", add_bos_token=False)
+    template, both = with_tokenizer(tmp_path / "template"), with_tokenizer(tmp_path / "both", add_bos_token=False)
+    starting_with_bos(template)
+    starting_with_bos(both)
+    plain = (pytest.approx(true_perplexity(0, windows()), rel=1e-5), 4 * (CONTEXT - 1))
+    started = (pytest.approx(true_perplexity(0, windows(bos=True)), rel=1e-5), 5 * (CONTEXT - 1))
+
+    def measured(folder: Path, policy: str) -> tuple[float, int, str]:
+        said = evaluate(capsys, folder, "--text", text, "--bos", policy)
+        return said["perplexity"], said["tokens"], said["bos"]
+
+    assert measured(model, "auto") == (*plain, "none, as the tokenizer asks")
+    assert measured(declines, "auto") == (*plain, "none, as the tokenizer asks")
+    assert measured(both, "auto") == (*plain, "none, as the tokenizer asks")
+    assert measured(asks, "auto") == (*started, "each window, as the tokenizer asks")
+    assert measured(template, "auto") == (*started, "each window, as the tokenizer asks")
+    assert measured(model, "always") == (*started, "each window")
+    assert measured(asks, "never") == (*plain, "none")
+
+
+def test_shortest_windows(model: Path, text: Path, capsys: Capture) -> None:
+    """Two tokens, the first of them BOS."""
+    said = llmir(capsys, "eval", model, "--text", text, "--context", "2", "--bos", "always", "--json").json()
+    cut = [[BOS, id] for id in byte_ids(TEXT)]
+    assert said["perplexity"] == pytest.approx(true_perplexity(0, cut), rel=1e-5)
+
+
+def test_no_bos_token_to_put(text: Path, tmp_path: Path, capsys: Capture) -> None:
+    nameless = with_tokenizer(tmp_path / "nameless", bos_token=None)
+    message = llmir(capsys, "eval", nameless, "--text", text, "--bos", "always").error()
+    assert message == f"{nameless}: its tokenizer names no BOS token"
+
+
+def test_divergence(model: Path, other: Path, text: Path, capsys: Capture) -> None:
+    said = evaluate(capsys, other, "--text", text, "--reference", model)
+    assert set(said) >= KEYS | DIVERGENCE
+    p, targets = predictions(0, windows())
+    q, _ = predictions(1, windows())
+    kld = (p * np.log(p / q)).sum(axis=1)
+    perplexities = true_perplexity(0, windows()), true_perplexity(1, windows())
+    assert said["tokens"] == len(targets)
+    assert said["mean_kld"] == pytest.approx(kld.mean(), rel=1e-4)
+    assert said["median_kld"] == pytest.approx(np.median(kld), rel=1e-4)
+    assert said["p99_kld"] == pytest.approx(np.quantile(kld, 0.99), rel=1e-4)
+    assert said["same_top1"] == pytest.approx(np.mean(p.argmax(axis=1) == q.argmax(axis=1)))
+    assert said["reference_perplexity"] == pytest.approx(perplexities[0], rel=1e-5)
+    assert said["ln_perplexity_ratio"] == pytest.approx(math.log(perplexities[1] / perplexities[0]), rel=1e-4)
+
+
+def test_same_model_as_reference(model: Path, text: Path, capsys: Capture) -> None:
+    said = evaluate(capsys, model, "--text", text, "--reference", model)
+    assert (said["mean_kld"], said["median_kld"], said["p99_kld"]) == (0, 0, 0)
+    assert said["same_top1"] == 1
+    assert said["ln_perplexity_ratio"] == 0
+    assert said["reference_perplexity"] == said["perplexity"]
+
+
+def test_imported_program_is_the_same_model(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert llmir(capsys, "import", model, "-o", tmp_path / "program").status == 0
+    said = evaluate(capsys, tmp_path / "program", "--text", text, "--reference", model)
+    assert (said["mean_kld"], said["same_top1"], said["ln_perplexity_ratio"]) == (0, 1, 0)
+
+
+def test_better_schemes_diverge_less(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    divergence: dict[str, float] = {}
+    for scheme in ("q0f16", "W8A16", "W4A16"):
+        assert llmir(capsys, "quantize", model, "-q", scheme, "-o", tmp_path / scheme).status == 0
+        said = evaluate(capsys, tmp_path / scheme, "--text", text, "--reference", model)
+        divergence[scheme] = said["mean_kld"]
+    assert 0 < divergence["q0f16"] < divergence["W8A16"] < divergence["W4A16"]
+
+
+def test_table(model: Path, other: Path, text: Path, capsys: Capture) -> None:
+    """What a person reads is what --json says."""
+    options = ["--text", text, "--reference", other]
+    said = evaluate(capsys, model, *options)
+    done = llmir(capsys, "eval", model, "--context", str(CONTEXT), *options)
+    assert (done.status, done.err) == (0, "")
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert f"perplexity {said['perplexity']:.4f}" in lines
+    assert f"tokens predicted {said['tokens']} in 4 windows of {CONTEXT}" in lines
+    assert "BOS none, as the tokenizer asks" in lines
+    assert f"KL divergence, mean {said['mean_kld']:.6f} nats" in lines
+    assert f"same top token {100 * said['same_top1']:.2f} %" in lines
+
+
+def test_process(model: Path, text: Path) -> None:
+    """A process of its own prints one JSON object and nothing else, and threads change no measure."""
+    results: list[dict[str, Any]] = []
+    for threads in ("1", "2"):
+        command = [sys.executable, "-m", "llmir.tools.llmir", "eval", str(model), "--text", str(text)]
+        options = ["--context", str(CONTEXT), "--threads", threads, "--json"]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        results.append(json.loads(done.stdout))
+    assert results[0]["perplexity"] == pytest.approx(results[1]["perplexity"], rel=1e-6)

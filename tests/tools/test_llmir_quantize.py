@@ -1,0 +1,326 @@
+"""`llmir quantize`: every scheme, what it writes, and what it says about it."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from models import (
+    config_of,
+    folder_bytes,
+    huggingface_folder,
+    llmir,
+    random_weights,
+    read_json,
+    stored,
+    tree,
+    weight_shapes,
+)
+
+from llmir.frontends.registry import open_model
+from llmir.passes.pipeline import Pipeline
+from llmir.recipes.schemes import SCHEMES
+
+Capture = pytest.CaptureFixture[str]
+Shape = tuple[int, int]
+CONFIG = config_of()
+PARAMETERS = sum(math.prod(shape) for shape in weight_shapes(CONFIG).values())
+KEYS = {
+    "model",
+    "output",
+    "pipeline",
+    "notes",
+    "bytes_before",
+    "file_bytes",
+    "reasons",
+    "parameters",
+    "weight_bytes",
+    "bits_per_weight",
+    "linear_bits_per_weight",
+    "tensors_quantized",
+    "tensors_not_quantized",
+    "tensors",
+    "seconds",
+    "peak_memory_bytes",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return huggingface_folder(tmp_path_factory.mktemp("models") / "model")
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("texts") / "text.txt"
+    path.write_text("The quick brown fox jumps over the lazy dog. " * 8)
+    return path
+
+
+def linears() -> list[Shape]:
+    shapes = weight_shapes(CONFIG).items()
+    return [(s[0], s[1]) for n, s in shapes if len(s) == 2 and "embed" not in n and "lm_head" not in n]
+
+
+def grouped(bits: int, group: int, zero_point_bits: int = 0) -> Any:
+    """Bytes of a linear: packed codes, and for each group a float16 scale and a packed zero point."""
+
+    def size(shape: Shape) -> int:
+        groups = math.ceil(shape[1] / group)
+        return shape[0] * (math.ceil(shape[1] * bits / 8) + 2 * groups + math.ceil(groups * zero_point_bits / 8))
+
+    return size
+
+
+def per_row(scale_bytes: int) -> Any:
+    return lambda shape: shape[0] * (shape[1] + scale_bytes)
+
+
+SIZES: dict[str, Any] = {
+    "q0f16": lambda shape: 2 * math.prod(shape),
+    "q0f32": lambda shape: 4 * math.prod(shape),
+    "q3f16_1": grouped(3, 40),
+    "q4f16_1": grouped(4, 32),
+    "q4f32_1": lambda shape: grouped(4, 32)(shape) + shape[0] * shape[1] // 32 * 2,
+    "W8A16": per_row(2),
+    "W4A16": grouped(4, 128),
+    "W4A16_ASYM": grouped(4, 128, 4),
+    "W8A8": per_row(2),
+    "W4A8": grouped(4, 128),
+    "FP8": lambda shape: math.prod(shape) + 4,
+    "FP8_DYNAMIC": per_row(4),
+}
+
+
+def options_of(scheme: str, text: Path) -> list[str]:
+    calibration = ["--calibration", str(text), "--context", "64"] if scheme == "FP8" else []
+    return ["-q", scheme, *calibration]
+
+
+def perplexity(capsys: Capture, model: Path, text: Path) -> float:
+    return llmir(capsys, "eval", model, "--text", text, "--context", "64", "--json").json()["perplexity"]
+
+
+def test_sizes_are_known_for_every_scheme() -> None:
+    assert set(SIZES) == set(SCHEMES)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_scheme(scheme: str, model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    """The report states the true sizes, and the result can be measured and is close to the original."""
+    out = tmp_path / "out"
+    said = llmir(capsys, "quantize", model, "-o", out, *options_of(scheme, text), "--json").json()
+    assert set(said) >= KEYS
+    file = out / "weights.safetensors"
+    tensors = stored(file)
+    assert said["file_bytes"] == file.stat().st_size
+    assert said["weight_bytes"] == sum(t.nbytes for t in tensors.values())
+    assert said["parameters"] == PARAMETERS
+    assert said["bits_per_weight"] == pytest.approx(8 * said["weight_bytes"] / PARAMETERS, rel=1e-12)
+    expected = 8 * sum(map(SIZES[scheme], linears())) / sum(map(math.prod, linears()))
+    assert said["linear_bits_per_weight"] == pytest.approx(expected, rel=1e-12)
+    ratio = perplexity(capsys, out, text) / perplexity(capsys, model, text)
+    assert abs(math.log(ratio)) < (0.6 if "3" in scheme[:2] else 0.3)
+
+
+def test_codes_and_scales_of_w4a16(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    """scale = absmax / 8 of each group in float16, code = round(w / scale), two codes a byte, low half first."""
+    assert llmir(capsys, "quantize", model, "-q", "W4A16", "-o", tmp_path / "out").status == 0
+    tensors = stored(tmp_path / "out" / "weights.safetensors")
+    weights = random_weights(CONFIG)
+    for name in ("model.layers.0.self_attn.k_proj.weight", "model.layers.1.mlp.down_proj.weight"):
+        groups = weights[name].reshape(weights[name].shape[0], -1, 128)
+        scale = (np.abs(groups).max(axis=-1) / 8).astype(np.float16)
+        codes = np.clip(np.rint(groups / scale[..., None].astype(np.float32)), -8, 7).astype(np.int8)
+        nibbles = codes.reshape(weights[name].shape).view(np.uint8) & 15
+        assert np.array_equal(tensors[f"{name}.scale"], scale)
+        assert np.array_equal(tensors[f"{name}.codes"], nibbles[:, 0::2] | nibbles[:, 1::2] << 4)
+    assert np.array_equal(tensors["lm_head.weight"], weights["lm_head.weight"])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_printed_pipeline(scheme: str, model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Parsing what --print-pipeline shows and running it by hand gives the same files."""
+    options = options_of(scheme, text)
+    assert llmir(capsys, "quantize", model, "-o", tmp_path / "out", *options).status == 0
+    printed = llmir(capsys, "quantize", "no-model-is-read", *options, "--print-pipeline").out
+    assert printed == llmir(capsys, "quantize", "x", *options, "--print-pipeline", "--json").json()["pipeline"] + "\n"
+    passes = Pipeline.parse(printed.strip())
+    assert str(passes) == printed.strip()
+    program = open_model(str(model))
+    passes.run(program)
+    program.save(tmp_path / "by_hand")
+    assert folder_bytes(tmp_path / "by_hand") == folder_bytes(tmp_path / "out")
+    assert read_json(tmp_path / "out" / "llmir.json")["history"][-1] == {"pipeline": printed.strip()}
+
+
+@pytest.mark.parametrize("scheme", ["q0f16", "W4A16", "q4f16_1"])
+def test_dry_run(scheme: str, model: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["-q", scheme, "--dry-run", "-o", "out"]
+    said = llmir(capsys, "quantize", model, *options, "--json").json()
+    shown = llmir(capsys, "quantize", model, *options)
+    assert shown.status == 0
+    assert "nothing was written (--dry-run)" in shown.out
+    assert tree(tmp_path) == []
+    assert {"pipeline", "layers"} <= set(said)
+    assert len(said["layers"]) == 16
+    for layer in said["layers"]:
+        assert f"{layer['module']}: {layer['said']}" in shown.out
+    named = {layer["module"]: layer["scheme"] for layer in said["layers"]}
+    assert (named["lm_head"] is None) == (scheme != "q4f16_1")
+    assert (named["model.layers.1.mlp.up_proj"] is None) == (scheme == "q0f16")
+
+
+def test_exclude_and_reasons(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    excluded = ["--exclude", "model.layers.0.*", "--exclude", "*.k_proj"]
+    done = llmir(capsys, "quantize", model, "-q", "W8A16", *excluded, "-o", tmp_path / "a")
+    said = llmir(capsys, "quantize", model, "-q", "W8A16", *excluded, "-o", tmp_path / "b", "--json").json()
+    quantized = {t["name"] for t in said["tensors"] if t["quantized"]}
+    names = ("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
+    assert quantized == {f"model.layers.1.{name}.weight" for name in names}
+    assert said["tensors_quantized"] == 6
+    by_recipe, kind = "not quantized: excluded by the recipe", "not quantized: the recipe is for linear layers"
+    assert said["reasons"] == {by_recipe: 9, kind: 1}
+    assert {t["reason"] for t in said["tensors"] if t["name"].startswith("model.layers.0.mlp")} == {by_recipe}
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert "quantized 6 of 16 layer tensors" in lines
+    assert f"left alone 9: {by_recipe}" in lines
+    assert f"left alone 1: {kind}" in lines
+    assert "left alone 5: norms and biases, kept as floats" in lines
+
+
+@pytest.mark.parametrize(
+    ("options", "embedding", "head"),
+    [
+        ([], "f32", "f32"),
+        (["--quantize-embedding"], "i8", "f32"),
+        (["--quantize-last-layer"], "f32", "i8"),
+        (["--quantize-embedding", "--quantize-last-layer"], "i8", "i8"),
+    ],
+)
+def test_embedding_and_last_layer(
+    options: list[str], embedding: str, head: str, model: Path, text: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = llmir(capsys, "quantize", model, "-q", "W8A16", *options, "-o", tmp_path / "out", "--json").json()
+    types = {t["name"]: t["type"].split(",")[0] for t in said["tensors"]}
+    assert (types["model.embed_tokens.weight"], types["lm_head.weight"]) == (embedding, head)
+    assert abs(math.log(perplexity(capsys, tmp_path / "out", text) / perplexity(capsys, model, text))) < 0.1
+
+
+def test_mlc_of_tied_weights(text: Path, tmp_path: Path, capsys: Capture) -> None:
+    """The shared table is quantized once, and is counted once."""
+    config = config_of(tie_word_embeddings=True)
+    model = huggingface_folder(tmp_path / "model", config)
+    said = llmir(capsys, "quantize", model, "-q", "q4f16_1", "-o", tmp_path / "out", "--json").json()
+    assert said["parameters"] == PARAMETERS - config["vocab_size"] * config["hidden_size"]
+    assert "lm_head.weight" not in {t["name"] for t in said["tensors"]}
+    assert said["reasons"] == {}
+    assert abs(math.log(perplexity(capsys, tmp_path / "out", text) / perplexity(capsys, model, text))) < 0.3
+
+
+OPTIONS: dict[str, tuple[list[str], str]] = {
+    "bits": (["--weight-bit-width", "5"], "i5, scale=f16, symmetric=true, axis=0"),
+    "bits in groups": (
+        ["--weight-bit-width", "6", "--group-size", "64"],
+        "i6, scale=f16, symmetric=true, group_size=64",
+    ),
+    "zero points": (
+        ["--weight-bit-width", "3", "--weight-zero-point", "ui3", "--group-size", "32"],
+        "ui3, scale=f16, zp=ui3, group_size=32",
+    ),
+    "minima": (
+        ["-q", "W4A16", "--weight-min", "f16", "--weight-type", "ui4", "--group-size", "32"],
+        "ui4, scale=f16, min=f16, group_size=32",
+    ),
+    "float": (["--weight-type", "f8E5M2", "--weight-scale", "f32"], "f8E5M2, scale=f32, axis=0"),
+    "small float": (["--weight-type", "f4E2M1FN", "--group-size", "32"], "f4E2M1FN, scale=f16, group_size=32"),
+    "tensor": (["-q", "W8A16", "--weight-granularity", "per_tensor"], "i8, scale=f16, symmetric=true"),
+    "mse": (["-q", "W4A16", "--weight-method", "mse"], "i4, scale=f16, symmetric=true, group_size=128"),
+    "padded": (["-q", "W4A16", "--group-size", "100", "--pad"], "i4, scale=f16, symmetric=true, group_size=100"),
+}
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_options(case: str, model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    options, expected = OPTIONS[case]
+    said = llmir(capsys, "quantize", model, *options, "-o", tmp_path / "out", "--json").json()
+    assert {t["type"] for t in said["tensors"] if t["kind"] == "linear"} == {expected}
+    assert abs(math.log(perplexity(capsys, tmp_path / "out", text) / perplexity(capsys, model, text))) < 0.6
+
+
+# Outputs
+
+def test_twice_the_same_bytes(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    for name in ("first", "second"):
+        assert llmir(capsys, "quantize", model, "-o", tmp_path / name, *options_of("FP8", text)).status == 0
+    assert folder_bytes(tmp_path / "first") == folder_bytes(tmp_path / "second")
+    assert set(folder_bytes(tmp_path / "first")) == {
+        "model.mlir",
+        "weights.safetensors",
+        "llmir.json",
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+
+
+def test_threads_do_not_change_the_bytes(model: Path, text: Path, tmp_path: Path) -> None:
+    """Also where measured ranges decide, and with only JSON on standard output."""
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    for threads in ("1", "2"):
+        command = [sys.executable, "-m", "llmir.tools.llmir", "quantize", model, "-o", tmp_path / threads]
+        options = [*options_of("FP8", text), "--threads", threads, "--json"]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=True, env=environment)
+        assert done.stderr == ""
+        assert done.stdout.startswith("{")
+    assert folder_bytes(tmp_path / "1") == folder_bytes(tmp_path / "2")
+
+
+def test_output_replaces_the_program_it_was_made_from(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    """The source's weights are mapped while its folder is replaced."""
+    assert llmir(capsys, "import", model, "-o", tmp_path / "program").status == 0
+    assert llmir(capsys, "quantize", tmp_path / "program", "-q", "W4A16", "-o", tmp_path / "other").status == 0
+    assert llmir(capsys, "quantize", tmp_path / "program", "-q", "W4A16", "-o", tmp_path / "program").status == 0
+    assert folder_bytes(tmp_path / "program") == folder_bytes(tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "program"]
+
+
+def test_output_inside_the_program_it_was_made_from(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    source = tmp_path / "program"
+    assert llmir(capsys, "import", model, "-o", source).status == 0
+    before = folder_bytes(source)
+    assert llmir(capsys, "quantize", source, "-q", "W4A16", "-o", source / "inside").status == 0
+    assert llmir(capsys, "quantize", source, "-q", "W4A16", "-o", tmp_path / "other").status == 0
+    assert folder_bytes(source) == before
+    assert folder_bytes(source / "inside") == folder_bytes(tmp_path / "other")
+
+
+@pytest.mark.parametrize("output", [".", "../program", ".."])
+def test_output_is_the_current_folder(
+    output: str, model: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder a shell stands in is not taken away from under it."""
+    program = tmp_path / "program"
+    assert llmir(capsys, "import", model, "-o", program).status == 0
+    before = tree(tmp_path)
+    (program / "inside").mkdir()
+    monkeypatch.chdir(program / "inside" if output == ".." else program)
+    message = llmir(capsys, "quantize", model, "-q", "W4A16", "-o", output).error()
+    assert message == f"{output}: the current folder cannot be replaced; run from outside it"
+    assert tree(tmp_path) == sorted([*before, "program/inside"])
+
+
+def test_output_is_a_link_to_a_program(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert llmir(capsys, "import", model, "-o", tmp_path / "program").status == 0
+    (tmp_path / "link").symlink_to("program")
+    assert llmir(capsys, "quantize", model, "-q", "W4A16", "-o", tmp_path / "link").status == 0
+    assert (tmp_path / "link").is_symlink()
+    assert "i4" in (tmp_path / "program" / "model.mlir").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "program"]
