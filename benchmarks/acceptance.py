@@ -17,10 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from fetch_smollm2 import MODEL
 from rich.console import Console
 from rich.table import Table
-
-from fetch_smollm2 import MODEL
 
 SCHEMES: dict[str, list[str]] = {
     "int8 per channel, absmax / 128": ["-q", "W8A16", "--weight-scale", "f32"],
@@ -53,7 +52,9 @@ def main() -> None:
     parser.add_argument("--context", default="512")
     options = parser.parse_args()
     data = ["--text", options.text, "--max-tokens", options.max_tokens, "--context", options.context]
-    table = Table("scheme", "bits/weight of linears", "perplexity", "mean KL", "same top token", "quantize", "peak memory")
+    table = Table(
+        "scheme", "bits/weight of linears", "perplexity", "mean KL", "same top token", "quantize", "peak memory"
+    )
     with tempfile.TemporaryDirectory(dir=MODEL.parent) as folder:
         source, output = str(Path(folder) / "float32"), str(Path(folder) / "quantized")
         llmir("import", str(MODEL), "--dequantize", "-o", source)

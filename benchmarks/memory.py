@@ -21,10 +21,10 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+from fetch_smollm2 import MODEL
 from rich.console import Console
 from rich.table import Table
 
-from fetch_smollm2 import MODEL
 from llmir.frontends.huggingface import read_config
 from llmir.frontends.registry import open_model
 from llmir.program.tensors import nbytes
@@ -82,7 +82,17 @@ def bound(source: str) -> tuple[int, int, int]:
 
 
 def measure(table: Table, name: str, source: str, flags: list[str], folder: Path) -> None:
-    command = [sys.executable, "-m", "llmir.tools.llmir", "quantize", source, *flags, "-o", str(folder / "out"), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "llmir.tools.llmir",
+        "quantize",
+        source,
+        *flags,
+        "-o",
+        str(folder / "out"),
+        "--json",
+    ]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
         raise SystemExit(run.stderr)
@@ -104,7 +114,16 @@ def main() -> None:
         folder = Path(name)
         sources: dict[str, str] = {}
         if MODEL.is_file():
-            command = [sys.executable, "-m", "llmir.tools.llmir", "import", str(MODEL), "--dequantize", "-o", str(folder / "smollm2")]
+            command = [
+                sys.executable,
+                "-m",
+                "llmir.tools.llmir",
+                "import",
+                str(MODEL),
+                "--dequantize",
+                "-o",
+                str(folder / "smollm2"),
+            ]
             subprocess.run(command, check=True, capture_output=True)
             sources["SmolLM2-135M, float32"] = str(folder / "smollm2")
         generate(folder / "llama-1b")

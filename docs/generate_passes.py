@@ -13,8 +13,8 @@ from pathlib import Path
 
 from xdsl.passes import ModulePass
 
-from llmir.passes.registry import PASSES
 from llmir.passes.pipeline_text import options_of, type_text, value_text
+from llmir.passes.registry import PASSES
 
 PAGE = Path(__file__).with_name("passes.md")
 

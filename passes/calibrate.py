@@ -125,9 +125,7 @@ def _wants_statistics(layer: LinearOp) -> bool:
     return scheme is not None and isinstance(scheme.input, QuantizationAttr) and not scheme.input.is_dynamic
 
 
-def run(
-    program: LLMContext, module: ModuleOp, data: NDArray[np.int64], statistics: dict[str, Statistic]
-) -> None:
+def run(program: LLMContext, module: ModuleOp, data: NDArray[np.int64], statistics: dict[str, Statistic]) -> None:
     """Feed windows [n, context] through the blocks and update the statistics of their sites."""
     observed = module.clone()
     for op in list(observed.walk()):
@@ -172,7 +170,9 @@ def functions_by_role(module: ModuleOp) -> dict[str, list[str]]:
             roles.setdefault(role.data, []).append(op.sym_name.data)
     missing = [r for r in ("embed", "block", "head") if r not in roles]
     if missing:
-        raise InputError(f"the module has no function with llm.role = {' or '.join(missing)}; calibration needs a model")
+        raise InputError(
+            f"the module has no function with llm.role = {' or '.join(missing)}; calibration needs a model"
+        )
     return roles
 
 
@@ -187,4 +187,3 @@ def statistics_of(layer: LinearOp) -> dict[str, Any] | None:
         else getattr(value, "data", value)
         for key, value in attr.data.items()
     }
-

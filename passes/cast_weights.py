@@ -17,7 +17,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.passes import ModulePass
 
-from llmir.dialects.llm.types import float_dtype, float_type, tensor_element
+from llmir.dialects.llm.types import as_tensor, float_dtype, float_type
 from llmir.dialects.llm.weights import loads, weights
 from llmir.errors import InputError
 from llmir.passes.assign_schemes import FLOAT_TYPES
@@ -42,10 +42,11 @@ class WeightCastPass(ModulePass):
         store, dtype = program_context(ctx, self.name).weights, FLOAT_TYPES[self.type]
         declared = weights(op)
         for weight in declared.values():
-            if isinstance(weight.type, TensorType) and float_dtype(tensor_element(weight.type)) != dtype:
+            tensor = as_tensor(weight.type)
+            if tensor is not None and float_dtype(tensor.element_type) != dtype:
                 key = weight.store_key
                 store.add(key, cast(key, store[key], dtype))
-                weight.properties["type"] = TensorType(float_type(dtype), weight.type.get_shape())
+                weight.properties["type"] = TensorType(float_type(dtype), tensor.get_shape())
         for load in loads(op):
             load.result._type = declared[load.symbol].type  # pyright: ignore[reportPrivateUsage]
 

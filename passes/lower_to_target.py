@@ -21,7 +21,17 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith, func, tensor
-from xdsl.dialects.builtin import DYNAMIC_INDEX, DenseArrayBase, IndexType, IntegerAttr, ModuleOp, StringAttr, TensorType, f32, i64
+from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
+    DenseArrayBase,
+    IndexType,
+    IntegerAttr,
+    ModuleOp,
+    StringAttr,
+    TensorType,
+    f32,
+    i64,
+)
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
@@ -29,7 +39,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from llmir.dialects.kernel import CallOp, LoadOp
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp, RopeOp, SiluOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp, integer_code, shape_of
-from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType, float_dtype
+from llmir.dialects.llm.types import FLOATS, MixedQuantizedTensorType, QuantizedTensorType, as_tensor, float_dtype
 from llmir.dialects.llm.weights import LoadWeightOp, WeightOp
 from llmir.errors import InputError
 from llmir.formats.elements import Integer
@@ -88,7 +98,9 @@ class _Lowering:
                 self.silu_multiply(op, gate)
             case tensor.ExpandShapeOp() | tensor.CollapseShapeOp():
                 self.reshape(op)
-            case arith.ConstantOp() | tensor.DimOp() | func.CallOp() | func.ReturnOp() | CallOp() | LoadOp() | WeightOp():
+            case (
+                arith.ConstantOp() | tensor.DimOp() | func.CallOp() | func.ReturnOp() | CallOp() | LoadOp() | WeightOp()
+            ):
                 pass
             case QuantizeOp():
                 self.quantize(op)
@@ -107,9 +119,7 @@ class _Lowering:
             raise InputError(f"{place(op)}: target '{self.target.name}' has no kernel for '{op.name}'")
         return self.target.kernels[op.name]
 
-    def call(
-        self, op: Operation, kernel: str, operands: list[SSAValue], constants: dict[str, Attribute]
-    ) -> None:
+    def call(self, op: Operation, kernel: str, operands: list[SSAValue], constants: dict[str, Attribute]) -> None:
         """Replace an operation by a call of a kernel; results that are not f32 are rounded by a second call."""
         constants.pop("operandSegmentSizes", None)
         constants.pop("module", None)
@@ -164,7 +174,9 @@ class _Lowering:
             self.plain_matmul(op)
             return
         if isinstance(op.input.type, QuantizedTensorType) and len(shape_of(op.input)) != 2:
-            raise InputError(f"{place(op)}: target '{self.target.name}' multiplies quantized inputs of two dimensions only")
+            raise InputError(
+                f"{place(op)}: target '{self.target.name}' multiplies quantized inputs of two dimensions only"
+            )
         kernel = self.matmul_kernel(op, _kind(op.input.type), _kind(type))
         if kernel.accumulator == "i32" and (_groups_rows(type) or _groups_rows(op.input.type)):
             kernel = self.matmul_kernel(op, "minifloat", "minifloat")  # scales change from row to row of K
@@ -198,9 +210,7 @@ class _Lowering:
         for kernel in self.target.matmuls:
             if (kernel.input, kernel.weight) == (input, weight):
                 return kernel
-        raise InputError(
-            f"{place(op)}: target '{self.target.name}' cannot multiply {input} inputs by {weight} weights"
-        )
+        raise InputError(f"{place(op)}: target '{self.target.name}' cannot multiply {input} inputs by {weight} weights")
 
     def quantize(self, op: QuantizeOp) -> None:
         constants: dict[str, Attribute] = {}
@@ -253,21 +263,19 @@ def _activation(op: arith.MulfOp) -> SSAValue | None:
 
 def _computed(type: Attribute) -> Attribute:
     """The type a kernel computes: float tensors are f32."""
-    if not isinstance(type, TensorType):
+    tensor = as_tensor(type)
+    if tensor is None or not isinstance(tensor.element_type, tuple(FLOATS)):
         return type
-    try:
-        float_dtype(type.element_type)
-    except Exception:
-        return type
-    return TensorType(f32, type.get_shape())
+    return TensorType(f32, tensor.get_shape())
 
 
 def _rounding(value: SSAValue, wanted: Attribute) -> list[Operation]:
     """The call that rounds what a kernel computed to a type narrower than f32, if that is wanted."""
     if value.type == wanted:
         return []
-    assert isinstance(wanted, TensorType)
-    dtype = {"dtype": StringAttr(float_dtype(wanted.element_type).name)}
+    tensor = as_tensor(wanted)
+    assert tensor is not None
+    dtype = {"dtype": StringAttr(float_dtype(tensor.element_type).name)}
     return [CallOp("cast", [value], [wanted], dtype)]
 
 

@@ -38,9 +38,7 @@ class Pipeline:
         """The string `parse` reads."""
         return ",".join(str(p.pipeline_pass_spec()) for p in self.passes)
 
-    def run(
-        self, program: Program, progress: Progress = ignore_progress, journal: Journal | None = None
-    ) -> None:
+    def run(self, program: Program, progress: Progress = ignore_progress, journal: Journal | None = None) -> None:
         """Run the passes on a program, in place, verifying the module after each.
 
         With a journal, finished weights are noted in it, and those it holds are not computed again.

@@ -89,12 +89,18 @@ def static_parameters(
     """Constant scale and zero point from a layer's statistics."""
     name = module_name(layer)
     if wanted.granularity.data != PER_TENSOR:
-        raise InputError(f"layer '{name}': static input scales are per_tensor; use a dynamic scheme for {wanted.granularity.data}")
+        raise InputError(
+            f"layer '{name}': static input scales are per_tensor; use a dynamic scheme for {wanted.granularity.data}"
+        )
     found = statistics_of(layer)
     if found is None:
-        raise InputError(f"layer '{name}': its static input scheme needs statistics; run calibrate first, or use a dynamic scheme")
+        raise InputError(
+            f"layer '{name}': its static input scheme needs statistics; run calibrate first, or use a dynamic scheme"
+        )
     if found["granularity"] != "tensor":
-        raise InputError(f"layer '{name}': was calibrated per {found['granularity']}, static scales need granularity=tensor")
+        raise InputError(
+            f"layer '{name}': was calibrated per {found['granularity']}, static scales need granularity=tensor"
+        )
     try:
         parameters = _parameters(name, wanted, type, found)
     except ValueError as e:

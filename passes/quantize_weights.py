@@ -88,7 +88,9 @@ def agreed(name: str, layers: list[Layer]) -> QuantizationAttr | None:
     wanted = [s.weight if (s := scheme_of(layer)) is not None else None for layer in layers]
     quantizations = [w if isinstance(w, QuantizationAttr) else None for w in wanted]
     if any(q != quantizations[0] for q in quantizations):
-        said = "; ".join(f"{module_name(layer)}: {q or 'not quantized'}" for layer, q in zip(layers, quantizations, strict=True))
+        said = "; ".join(
+            f"{module_name(layer)}: {q or 'not quantized'}" for layer, q in zip(layers, quantizations, strict=True)
+        )
         raise InputError(f"weight '{name}' is shared by layers with different schemes, give them one: {said}")
     return quantizations[0]
 

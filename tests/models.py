@@ -240,7 +240,8 @@ def gguf_name(name: str) -> str:
 def interleave(rows: Array, heads: int) -> Array:
     """q or k rows (or bias) in GGUF's order for llama: of each head, row 2j is row j and row 2j + 1 is row j + D/2."""
     size = rows.shape[0] // heads
-    order = [head * size + half * size // 2 + j for head in range(heads) for j in range(size // 2) for half in (0, 1)]
+    places = [half * size // 2 + j for j in range(size // 2) for half in (0, 1)]
+    order = [head * size + place for head in range(heads) for place in places]
     return np.ascontiguousarray(rows[order])
 
 
@@ -273,7 +274,7 @@ def write_gguf(
     extra: Mapping[str, Array] | None = None,
     more: Callable[[Any], None] = lambda _writer: None,
 ) -> Path:
-    """A GGUF file of a checkpoint, by the `gguf` package; `extra` tensors and what `more` tells the writer are added."""
+    """A GGUF file of a checkpoint, by the `gguf` package, with `extra` tensors and what `more` tells the writer."""
     kind = config["model_type"]
     writer: Any = GGUFWriter(path, kind)
     writer.add_block_count(config["num_hidden_layers"])
@@ -313,8 +314,10 @@ def write_gguf(
 def reference_logits(config: Config, weights: Mapping[str, Array], ids: Sequence[int]) -> Array:
     """Logits float64 [T, V] of a llama without biases, written from the published architecture."""
     w = {name: values.astype(np.float64) for name, values in weights.items()}
-    size, heads, kv_heads = config["head_dim"], config["num_attention_heads"], config["num_key_value_heads"]
-    angles = np.outer(np.arange(len(ids)), config["rope_theta"] ** (-np.arange(0, size, 2) / size))[:, None]
+    size: int = config["head_dim"]
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    frequencies = np.power(float(config["rope_theta"]), -np.arange(0, size, 2, dtype=np.float64) / size)
+    angles = np.outer(np.arange(len(ids)), frequencies)[:, None]
     past = np.tril(np.ones((len(ids), len(ids)), bool))
 
     def norm(x: Array, name: str) -> Array:
@@ -330,9 +333,7 @@ def reference_logits(config: Config, weights: Mapping[str, Array], ids: Sequence
     for layer in range(config["num_hidden_layers"]):
         block = f"model.layers.{layer}"
         h = norm(x, f"{block}.input_layernorm")
-        q, k, v = (
-            (h @ w[f"{block}.self_attn.{name}_proj.weight"].T).reshape(len(ids), -1, size) for name in "qkv"
-        )
+        q, k, v = ((h @ w[f"{block}.self_attn.{name}_proj.weight"].T).reshape(len(ids), -1, size) for name in "qkv")
         q, k = rotated(q), rotated(k).repeat(heads // kv_heads, axis=1)
         scores = np.where(past, np.einsum("thd,shd->hts", q, k) / np.sqrt(size), -np.inf)
         attended = np.einsum("hts,shd->thd", softmax(scores), v.repeat(heads // kv_heads, axis=1))
@@ -378,12 +379,17 @@ def _no_constant(name: str) -> None:
 def llmir(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Done:
     """Run the command line in this process."""
     capsys.readouterr()
+    status = status_of([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return Done(status, out, err)
+
+
+def status_of(arguments: list[str]) -> int:
+    """What the process would exit with."""
     try:
-        status = main([str(a) for a in arguments])
+        return main(arguments)
     except SystemExit as e:
-        assert isinstance(e.code, int)
-        status = e.code
-    return Done(status, *capsys.readouterr())
+        return e.code if isinstance(e.code, int) else -1
 
 
 def tree(path: Path) -> list[str]:
@@ -404,7 +410,9 @@ def stored(path: Path) -> Arrays:
     dtypes = {code: np.dtype(DTYPES[name]) for name, code in (("f64", "F64"), ("f32", "F32"), ("f16", "F16"))}
     dtypes |= {"BF16": np.dtype(ml_dtypes.bfloat16), "U8": np.dtype(np.uint8), "F8_E4M3": np.dtype(np.uint8)}
     return {
-        name: np.frombuffer(content[8 + length :], np.uint8)[slice(*e["data_offsets"])].view(dtypes[e["dtype"]]).reshape(e["shape"])
+        name: np.frombuffer(content[8 + length :], np.uint8)[slice(*e["data_offsets"])]
+        .view(dtypes[e["dtype"]])
+        .reshape(e["shape"])
         for name, e in header.items()
         if name != "__metadata__"
     }

@@ -16,7 +16,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from llmir.program.context import Progress as ProgressCallback
 from llmir.program.context import ignore_progress
 
-
 PIPE_WIDTH = 10_000
 """Columns of a table that goes to a file or another program: no name is cut or folded."""
 
@@ -44,9 +43,7 @@ class Output:
     def finish(self, data: dict[str, Any]) -> None:
         """Print the JSON object, with time and memory added."""
         if self.as_json:
-            json.dump(
-                {**data, "seconds": self.seconds, "peak_memory_bytes": peak_memory()}, sys.stdout, indent=1
-            )
+            json.dump({**data, "seconds": self.seconds, "peak_memory_bytes": peak_memory()}, sys.stdout, indent=1)
             sys.stdout.write("\n")
 
 

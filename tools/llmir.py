@@ -28,9 +28,7 @@ Command = Callable[..., Any]
 
 def json_option(command: Command) -> Command:
     """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")(
-        command
-    )
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")(command)
 
 
 def threads_option(command: Command) -> Command:
@@ -49,16 +47,14 @@ def threads_option(command: Command) -> Command:
 def backend_option(command: Command) -> Command:
     """`--backend`."""
     choice = click.Choice(["numpy"])
-    return click.option(
-        "--backend", type=choice, default="numpy", show_default=True, help="What runs the model."
-    )(command)
+    return click.option("--backend", type=choice, default="numpy", show_default=True, help="What runs the model.")(
+        command
+    )
 
 
 def output_option(command: Command) -> Command:
     """`-o`."""
-    return click.option("-o", "--output", required=True, metavar="OUT", help="Folder of the new program.")(
-        command
-    )
+    return click.option("-o", "--output", required=True, metavar="OUT", help="Folder of the new program.")(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -139,9 +135,7 @@ def import_(**arguments: Any) -> None:
     show_default=True,
     help="Tokens of a calibration window.",
 )
-@click.option(
-    "--target", default="numpy", show_default=True, help="Check that this target can run the result."
-)
+@click.option("--target", default="numpy", show_default=True, help="Check that this target can run the result.")
 @click.option("--print-pipeline", is_flag=True, help="Print the pass pipeline and stop.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run with the same source and options.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done to each layer, write nothing.")
@@ -181,13 +175,9 @@ def evaluate(**arguments: Any) -> None:
 @cli.command("run")
 @click.argument("model")
 @click.option("--prompt", required=True, help="Text to continue; special tokens in it are recognized.")
-@click.option(
-    "-n", "--tokens", type=click.IntRange(1), default=128, show_default=True, help="Tokens at most."
-)
+@click.option("-n", "--tokens", type=click.IntRange(1), default=128, show_default=True, help="Tokens at most.")
 @click.option("--chat", is_flag=True, help="Put the prompt into the model's chat template.")
-@click.option(
-    "--temperature", type=float, default=0.0, show_default=True, help="0 takes the most likely token."
-)
+@click.option("--temperature", type=float, default=0.0, show_default=True, help="0 takes the most likely token.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
 @backend_option
 @threads_option

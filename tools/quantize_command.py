@@ -178,9 +178,7 @@ def show_plan(out: Output, program: Program, passes: Pipeline) -> None:
         scheme = scheme_of(layer)
         remark = layer.attributes.get("llm.remark")
         said = str(scheme) if scheme is not None else getattr(remark, "data", "no rule for it")
-        layers.append(
-            {"module": module_name(layer), "scheme": None if scheme is None else str(scheme), "said": said}
-        )
+        layers.append({"module": module_name(layer), "scheme": None if scheme is None else str(scheme), "said": said})
         out.show(f"{layers[-1]['module']}: {said}")
     out.show(f"pipeline: {passes}", "nothing was written (--dry-run)")
     out.finish({"pipeline": str(passes), "layers": layers})

@@ -73,9 +73,9 @@ def float_dtype(type: Attribute) -> np.dtype[Any]:
     raise VerifyException(f"expected one of f16, bf16, f32, f64, got {type}")
 
 
-def tensor_element(type: Attribute) -> Attribute:
-    """The element type of a builtin tensor type."""
-    return cast("TensorType[Attribute]", type).element_type
+def as_tensor(type: Attribute) -> TensorType[Attribute] | None:
+    """A builtin tensor type as such, None for other types."""
+    return cast("TensorType[Attribute]", type) if isinstance(type, TensorType) else None
 
 
 def float_type(dtype: np.dtype[Any]) -> AnyFloat:
@@ -180,8 +180,7 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
             return parameters
         axis = granularity.group_axis(len(shape))
         return tuple(
-            DYNAMIC_INDEX if d == axis and shape[d] == DYNAMIC_INDEX else size
-            for d, size in enumerate(parameters)
+            DYNAMIC_INDEX if d == axis and shape[d] == DYNAMIC_INDEX else size for d, size in enumerate(parameters)
         )
 
     def format(self) -> QuantizedFormat:
@@ -199,15 +198,11 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
         float_dtype(self.scale)
         symmetric = bool(self.symmetric.value.data)
         if symmetric and not isinstance(self.zp, NoneAttr):
-            raise VerifyException(
-                "a symmetric quantized tensor has no zero point; remove zp or symmetric=true"
-            )
+            raise VerifyException("a symmetric quantized tensor has no zero point; remove zp or symmetric=true")
         if symmetric and not isinstance(self.min, NoneAttr):
             raise VerifyException("a symmetric quantized tensor has no minimum; remove min or symmetric=true")
         if not isinstance(self.zp, NoneAttr) and not isinstance(self.min, NoneAttr):
-            raise VerifyException(
-                "zp and min exclude each other: real is (code - zp) * scale or code * scale + min"
-            )
+            raise VerifyException("zp and min exclude each other: real is (code - zp) * scale or code * scale + min")
         if isinstance(code, Minifloat) and not self.is_symmetric:
             raise VerifyException(f"{code.name} codes are floats and have no zero point; remove zp and min")
         if isinstance(self.zp, IntegerType):
@@ -222,8 +217,7 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
     def _verify_zero_point(zero_point: Element, code: Element) -> None:
         if zero_point.minimum > code.minimum or zero_point.maximum < code.maximum:
             raise VerifyException(
-                f"zero point type {zero_point.name} cannot hold every {code.name} code; "
-                f"use {code.name} or a wider type"
+                f"zero point type {zero_point.name} cannot hold every {code.name} code; use {code.name} or a wider type"
             )
 
     def _verify_granularity(self) -> None:
@@ -253,8 +247,7 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
             )
         if pad is not None and pad != needed:
             raise VerifyException(
-                f"pad is {pad}, but groups of {group} over dimension {dimension} of size {size} "
-                f"need pad={needed}"
+                f"pad is {pad}, but groups of {group} over dimension {dimension} of size {size} need pad={needed}"
             )
 
     @classmethod
@@ -379,9 +372,7 @@ class MixedQuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType,
         """Rows need a dimension."""
         float_dtype(self.scale)
         if not self.shape.data:
-            raise VerifyException(
-                "a mixed quantized tensor chooses a format for each row, it cannot be a scalar"
-            )
+            raise VerifyException("a mixed quantized tensor chooses a format for each row, it cannot be a scalar")
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -407,9 +398,7 @@ def parse_key_values(parser: AttrParser, readers: dict[str, Any]) -> dict[str, A
         start = parser.pos
         key = parser.parse_identifier(" for a parameter")
         if key not in readers:
-            parser.raise_error(
-                f"unknown parameter '{key}', expected one of {', '.join(readers)}", start, parser.pos
-            )
+            parser.raise_error(f"unknown parameter '{key}', expected one of {', '.join(readers)}", start, parser.pos)
         if key in given:
             parser.raise_error(f"parameter '{key}' is given twice", start, parser.pos)
         parser.parse_punctuation("=")

@@ -255,9 +255,7 @@ def _story_rule(told: int, last: str, swapped: int) -> dict[str, float]:
 @cache
 def rules(topic: str) -> Rules:
     """The rules under a topic; the start symbol is DOCUMENT and every rule's probabilities sum to 1."""
-    holders = [
-        f"the ${who}.role ${who}.name has {thing}.amount {thing}.noun" for who, thing in _holdings(0).items()
-    ]
+    holders = [f"the ${who}.role ${who}.name has {thing}.amount {thing}.noun" for who, thing in _holdings(0).items()]
     table: dict[str, dict[str, float]] = {
         "DOCUMENT": {f"$topic : {holders[0]} , {holders[1]} . STORY.0.-.0": 1.0},
         "NATURE": {

@@ -288,12 +288,8 @@ def write_json(path: Path, value: dict[str, object]) -> None:
 def main() -> None:
     """Make the tokenizer, the texts and the model, and write them all."""
     parser = argparse.ArgumentParser(prog="python -m llmir.demo.train", description=main.__doc__)
-    parser.add_argument(
-        "--steps", type=int, default=14_000, help="optimizer steps of 64 windows of 512 tokens"
-    )
-    parser.add_argument(
-        "--shards", type=int, default=160, help="training data, in shards of 20 000 documents"
-    )
+    parser.add_argument("--steps", type=int, default=14_000, help="optimizer steps of 64 windows of 512 tokens")
+    parser.add_argument("--shards", type=int, default=160, help="training data, in shards of 20 000 documents")
     parser.add_argument("--model", type=Path, default=MODEL, help="the model folder to write")
     parser.add_argument("--text", type=Path, default=TEXT, help="the evaluation text to write")
     arguments = parser.parse_args()

@@ -133,9 +133,7 @@ def layout_of(type: GGMLQuantizationType) -> BlockLayout:
     """Return what a block type holds; InputError when its codes are not plain integers."""
     layout = _LAYOUTS.get(type)
     if layout is None:
-        raise InputError(
-            f"GGUF type {_name(type)} has no plain integer codes; supported: {_names(DECODABLE)}"
-        )
+        raise InputError(f"GGUF type {_name(type)} has no plain integer codes; supported: {_names(DECODABLE)}")
     return layout
 
 
@@ -221,9 +219,7 @@ def _check_minimum(
         )
 
 
-def _check_codes(
-    type: GGMLQuantizationType, layout: BlockLayout, codes: NDArray[np.int8] | NDArray[np.uint8]
-) -> None:
+def _check_codes(type: GGMLQuantizationType, layout: BlockLayout, codes: NDArray[np.int8] | NDArray[np.uint8]) -> None:
     lowest = -(1 << (layout.bits - 1)) if layout.signed else 0
     highest = lowest + (1 << layout.bits) - 1
     dtype = np.dtype(np.int8 if layout.signed else np.uint8)

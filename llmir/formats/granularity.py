@@ -48,7 +48,11 @@ class Granularity:
     def split(self, array: NDArray[Any]) -> NDArray[Any]:
         """[R, g]: one row for each scale, in the order of the scales; a short last group is zero-padded."""
         if self.group_size is None:
-            return array.reshape(1, -1) if self.axis is None else np.moveaxis(array, self.axis, 0).reshape(array.shape[self.axis], -1)
+            return (
+                array.reshape(1, -1)
+                if self.axis is None
+                else np.moveaxis(array, self.axis, 0).reshape(array.shape[self.axis], -1)
+            )
         rows = np.moveaxis(array, self.group_axis(array.ndim), -1)
         padding = self.padding(array.shape)
         if padding:

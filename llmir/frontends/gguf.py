@@ -9,6 +9,7 @@ back in the order of the checkpoint.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -106,7 +107,9 @@ def read_config(file: GGUFFile) -> LlamaConfig:
     if rotated != head_dim:
         fields.fail(f"{kind}.rope.dimension_count is {rotated}, only whole heads ({head_dim}) can be rotated")
     if file.fields.get(f"{kind}.expert_count"):
-        fields.fail(f"{kind}.expert_count is {file.fields[f'{kind}.expert_count']}, mixtures of experts are not supported")
+        fields.fail(
+            f"{kind}.expert_count is {file.fields[f'{kind}.expert_count']}, mixtures of experts are not supported"
+        )
     embedding = file.tensors.get("token_embd.weight")
     if embedding is None:
         fields.fail("tensor 'token_embd.weight' is missing")
@@ -259,7 +262,7 @@ class _TensorReader:
 
     def _row_order(self, name: str, shape: tuple[int, ...]) -> NDArray[np.int64] | None:
         """Which row of the file is row i of the checkpoint, for q and k of llama."""
-        if not self.permuted or ".self_attn.q_proj" not in name and ".self_attn.k_proj" not in name:
+        if not self.permuted or (".self_attn.q_proj" not in name and ".self_attn.k_proj" not in name):
             return None
         half = self.config.head_dim // 2
         return np.arange(shape[0]).reshape(-1, half, 2).swapaxes(1, 2).reshape(-1)
@@ -286,7 +289,7 @@ class _Rows:
             return raw[start:stop] if self.order is None else raw[self.order[start:stop]]
         if self.order is None:
             return raw
-        width = raw.nbytes // self.source.shape[0]
+        width = raw.nbytes // math.prod(self.source.shape)
         return raw.reshape(-1, width)[self.order].reshape(-1)
 
     def computed(

@@ -179,8 +179,7 @@ class _Cursor:
         if size <= self.remaining:
             return
         raise self.error(
-            f"truncated: {what} needs {size} bytes at offset {self.position}, "
-            f"but the file has {self.remaining} left"
+            f"truncated: {what} needs {size} bytes at offset {self.position}, but the file has {self.remaining} left"
         )
 
     def take(self, size: int, what: str) -> bytes:
@@ -305,9 +304,7 @@ def _read_bools(cursor: _Cursor, count: int, what: str) -> list[bool]:
     return [byte == 1 for byte in encoded]
 
 
-def _read_numbers(
-    cursor: _Cursor, value_type: GGUFValueType, count: int, what: str
-) -> list[int] | list[float]:
+def _read_numbers(cursor: _Cursor, value_type: GGUFValueType, count: int, what: str) -> list[int] | list[float]:
     dtype = np.dtype(_SCALAR_CODES[value_type])
     encoded = cursor.take(count * dtype.itemsize, what)
     return cast("list[int] | list[float]", np.frombuffer(encoded, dtype=dtype).tolist())
@@ -370,9 +367,7 @@ def _place(cursor: _Cursor, tensor: GGUFTensor, data_start: int, alignment: int)
     start = data_start + tensor.offset
     size = len(cursor.data)
     if start + tensor.nbytes > size:
-        raise cursor.error(
-            f"truncated: {what} ends at byte {start + tensor.nbytes}, but the file has {size} bytes"
-        )
+        raise cursor.error(f"truncated: {what} ends at byte {start + tensor.nbytes}, but the file has {size} bytes")
     return GGUFTensor(tensor.name, tensor.type, tensor.shape, start, tensor.nbytes)
 
 

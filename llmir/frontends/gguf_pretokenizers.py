@@ -62,9 +62,7 @@ _DEEPSEEK_LETTERS = """
 
 def _character_class(ranges: str) -> str:
     """Turn hexadecimal code points and ranges into the inside of a character class."""
-    return "".join(
-        "-".join(rf"\x{{{code_point}}}" for code_point in item.split("-")) for item in ranges.split()
-    )
+    return "".join("-".join(rf"\x{{{code_point}}}" for code_point in item.split("-")) for item in ranges.split())
 
 
 def _cl100k(numbers: str) -> str:
@@ -75,10 +73,7 @@ def _cl100k(numbers: str) -> str:
 def _o200k(suffix: str, numbers: str) -> str:
     """The pattern family of OpenAI's o200k encoding: words break where lower case turns to upper."""
     start = r"[^\r\n\p{L}\p{N}]?"
-    return (
-        f"{start}{_UPPER}*{_LOWER}+{suffix}|{start}{_UPPER}+{_LOWER}*{suffix}"
-        f"|{numbers}|{_SYMBOLS_OR_SLASH}|{_SPACE}"
-    )
+    return f"{start}{_UPPER}*{_LOWER}+{suffix}|{start}{_UPPER}+{_LOWER}*{suffix}|{numbers}|{_SYMBOLS_OR_SLASH}|{_SPACE}"
 
 
 _LLAMA3 = _cl100k(r"\p{N}{1,3}")

@@ -210,17 +210,13 @@ def _byte_level_bpe(metadata: _Metadata, tokens: list[str]) -> Tokenizer:
     pre_tokenizer = metadata.pre_tokenizer()
     vocabulary = {text: index for index, text in enumerate(tokens)}
     merges = list(_explicit_merges(metadata, vocabulary))
-    tokenizer = Tokenizer(
-        models.BPE(vocab=vocabulary, merges=merges, ignore_merges=pre_tokenizer.ignore_merges)
-    )
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=pre_tokenizer.ignore_merges))
     tokenizer.pre_tokenizer = _byte_level_splits(pre_tokenizer, vocabulary)
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
 
-def _byte_level_splits(
-    pre_tokenizer: PreTokenizer, vocabulary: Mapping[str, int]
-) -> pre_tokenizers.PreTokenizer:
+def _byte_level_splits(pre_tokenizer: PreTokenizer, vocabulary: Mapping[str, int]) -> pre_tokenizers.PreTokenizer:
     steps: list[pre_tokenizers.PreTokenizer] = [
         pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in pre_tokenizer.patterns
     ]

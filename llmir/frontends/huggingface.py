@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType
@@ -63,7 +63,7 @@ def ignored_tensors(names: set[str]) -> list[str]:
 def read_config(config: dict[str, Any], source: str) -> LlamaConfig:
     """The family's configuration from a config.json object; InputError names a missing or unsupported key."""
     read = _Reader(config, source)
-    names = config.get("architectures") or []
+    names: Any = config.get("architectures") or []
     kind = next((k for n, k in ARCHITECTURES.items() if isinstance(names, list) and n in names), None)
     if kind is None:
         read.fail(f"architectures is {names}, expected one of {', '.join(ARCHITECTURES)}")
@@ -102,9 +102,10 @@ def read_config(config: dict[str, Any], source: str) -> LlamaConfig:
 
 def _rope(read: _Reader) -> tuple[float, RopeScalingAttr | None]:
     """theta and scaling, from `rope_theta`/`rope_scaling` or, since transformers 5, `rope_parameters`."""
-    parameters = read.config.get("rope_parameters") or read.config.get("rope_scaling") or {}
-    if not isinstance(parameters, dict):
-        read.fail(f"rope_scaling is {parameters!r}, expected an object")
+    given: Any = read.config.get("rope_parameters") or read.config.get("rope_scaling") or {}
+    if not isinstance(given, dict):
+        read.fail(f"rope_scaling is {given!r}, expected an object")
+    parameters = cast(dict[str, Any], given)
     scale = _Reader(parameters, f"{read.source}: rope_scaling")
     theta = scale.number("rope_theta", read.number("rope_theta", 10000.0))
     partial = parameters.get("partial_rotary_factor", read.config.get("partial_rotary_factor", 1.0))
@@ -123,23 +124,27 @@ def _rope(read: _Reader) -> tuple[float, RopeScalingAttr | None]:
             scale.number("high_freq_factor"),
             scale.positive("original_max_position_embeddings"),
         )
-    read.fail(f"rope type {kind!r} is not supported, expected default, linear or llama3")
+    return read.fail(f"rope type {kind!r} is not supported, expected default, linear or llama3")
 
 
 def _windows(read: _Reader, kind: str, layers: int) -> tuple[int | None, ...]:
     """Each layer's sliding window, or nothing when no layer has one."""
-    used = kind == "mistral" or kind != "llama" and read.config.get("use_sliding_window")
+    used = kind == "mistral" or (kind != "llama" and read.config.get("use_sliding_window"))
     if not used or read.config.get("sliding_window") is None:
         return ()
     window = read.positive("sliding_window")
-    kinds = read.config.get("layer_types")
+    kinds: Any = read.config.get("layer_types")
     if kinds is None:
         first = 0 if kind == "mistral" else read.whole("max_window_layers", 28)
         return tuple(window if layer >= first else None for layer in range(layers))
     known = ("sliding_attention", "full_attention")
-    if not isinstance(kinds, list) or len(kinds) != layers or any(k not in known for k in kinds):
+    if (
+        not isinstance(kinds, list)
+        or len(cast(list[Any], kinds)) != layers
+        or not all(k in known for k in cast(list[Any], kinds))
+    ):
         read.fail(f"layer_types must name {' or '.join(known)} for each of {layers} layers")
-    return tuple(window if k == "sliding_attention" else None for k in kinds)
+    return tuple(window if k == "sliding_attention" else None for k in cast(list[str], kinds))
 
 
 class _Reader:
@@ -178,12 +183,12 @@ class _Reader:
 
 def _json_object(path: Path, raw: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(raw)
+        value: Any = json.loads(raw)
     except (ValueError, RecursionError) as e:
         raise InputError(f"{path}: not JSON: {e}") from e
     if not isinstance(value, dict):
         raise InputError(f"{path}: not a JSON object")
-    return value
+    return cast(dict[str, Any], value)
 
 
 def _open_tensors(path: Path) -> dict[str, Tensor]:
@@ -192,9 +197,10 @@ def _open_tensors(path: Path) -> dict[str, Tensor]:
     if not (path / INDEX).is_file():
         raise InputError(f"{path}: has neither {SINGLE} nor {INDEX}; weights must be safetensors")
     index = _json_object(path / INDEX, read_bytes(path / INDEX, "the list of weight files"))
-    places = index.get("weight_map")
-    if not isinstance(places, dict) or not all(isinstance(f, str) for f in places.values()):
+    given = index.get("weight_map")
+    if not isinstance(given, dict) or not all(isinstance(f, str) for f in cast(dict[str, Any], given).values()):
         raise InputError(f"{path / INDEX}: needs an object 'weight_map' from tensor names to files")
+    places = cast(dict[str, str], given)
     shards: dict[str, dict[str, Any]] = {}
     for file in sorted(set(places.values())):
         if Path(file).name != file or not (path / file).is_file():

@@ -32,5 +32,7 @@ def open_model(name: str, *, dequantize: bool = False) -> Program:
         return open_program(path)
     if is_huggingface(path):
         return open_huggingface(path)
-    expected = "a program folder (llmir.json), a Hugging Face folder (config.json), a .gguf or .mlir file, or the word demo"
+    expected = (
+        "a program folder (llmir.json), a Hugging Face folder (config.json), a .gguf or .mlir file, or the word demo"
+    )
     raise InputError(f"{name}: not a model, expected {expected}")

@@ -51,9 +51,7 @@ class Prompting:
         """A user's message in the model's chat template; InputError when there is none or it fails."""
         if self.template is None:
             raise InputError(f"{self.source}: has no chat template; give the prompt without --chat")
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-        )
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
         cast(dict[str, Any], environment.globals)["raise_exception"] = _raise
         try:
             return environment.from_string(self.template).render(
@@ -76,7 +74,9 @@ def prompting(program: Program) -> Prompting:
     if eos is not None and (id := tokenizer.token_to_id(eos)) is not None:
         stops.add(id)
     stops.update(_token_ids(program, CONFIG, model, "eos_token_id"))
-    return Prompting(tokenizer, config, _bos(tokenizer, config), frozenset(stops), _template(program, config), program.name)
+    return Prompting(
+        tokenizer, config, _bos(tokenizer, config), frozenset(stops), _template(program, config), program.name
+    )
 
 
 def _token_ids(program: Program, file: str, config: dict[str, Any], key: str) -> list[int]:

@@ -12,7 +12,6 @@ from llmir.errors import InputError
 from llmir.program.journal import Journal
 from llmir.program.store import WeightStore
 
-
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 

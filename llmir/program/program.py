@@ -158,7 +158,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not JSON: {e}") from e
     known = cast(dict[str, Any], manifest) if isinstance(manifest, dict) else {}
     history = known.get("history")
-    if not isinstance(history, list) or not all(isinstance(s, dict) and s for s in cast(list[Any], history)):
+    steps = cast(list[Any], history) if isinstance(history, list) else [None]
+    if not all(isinstance(s, dict) for s in steps) or not all(steps):
         raise InputError(f"{path}: not the manifest of a program, it needs a list 'history' of objects")
     return known
-

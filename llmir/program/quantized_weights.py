@@ -19,25 +19,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Attribute
 
-from llmir.dialects.llm.types import QuantizedTensorType, float_dtype, tensor_element
+from llmir.dialects.llm.types import QuantizedTensorType, as_tensor, float_dtype
 from llmir.errors import InputError
 from llmir.formats.elements import Element, Integer, Minifloat
 from llmir.formats.packing import pack, packed_length, unpack
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
-from llmir.program.store import WeightStore
 from llmir.program.safetensors_file import NAMES
+from llmir.program.store import WeightStore
 from llmir.program.tensors import ComputedTensor, MemoryTensor, Tensor
 
 CODES, SCALE, ZERO_POINT, MIN = ".codes", ".scale", ".zero_point", ".min"
 
 
-def part_layouts(
-    shape: tuple[int, ...], format: QuantizedFormat
-) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+def part_layouts(shape: tuple[int, ...], format: QuantizedFormat) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
     """dtype and shape of each stored part of a quantized tensor, by suffix."""
     parameters = format.granularity.parameter_shape(shape)
     parts = {CODES: _element_layout(format.element, shape), SCALE: (format.scale, parameters)}
@@ -61,8 +57,9 @@ def weight_layouts(key: str, type: Attribute) -> dict[str, tuple[Any, tuple[int,
     if isinstance(type, QuantizedTensorType):
         parts = part_layouts(type.get_shape(), type.format())
         return {key + suffix: layout for suffix, layout in parts.items()}
-    assert isinstance(type, TensorType)
-    return {key: (float_dtype(tensor_element(type)), tuple(type.get_shape()))}
+    tensor = as_tensor(type)
+    assert tensor is not None
+    return {key: (float_dtype(tensor.element_type), tuple(tensor.get_shape()))}
 
 
 def stored_bits(shape: tuple[int, ...], format: QuantizedFormat) -> int:
@@ -125,9 +122,7 @@ def _channels(array: QuantizedArray, start: int, stop: int) -> QuantizedArray:
     return replace(array, scale=array.scale[start:stop], zero_point=zero_point, minimum=minimum)
 
 
-def _read(
-    store: WeightStore, name: str, type: QuantizedTensorType, codes: Reader, parameter: Reader
-) -> QuantizedArray:
+def _read(store: WeightStore, name: str, type: QuantizedTensorType, codes: Reader, parameter: Reader) -> QuantizedArray:
     """A quantized weight whose codes and parameters are read in the given ways."""
     format, shape = type.format(), type.get_shape()
     parts: dict[str, NDArray[Any]] = {}

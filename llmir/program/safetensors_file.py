@@ -83,9 +83,7 @@ def _tensor(path: Path, map: mmap.mmap, base: int, size: int, name: str, entry: 
     if end - begin != needed:
         raise InputError(f"{where}: {end - begin} bytes of data, but {code} of shape {shape} takes {needed}")
     if base + end > size:
-        raise InputError(
-            f"{where}: the file is truncated, data ends at byte {base + end} but the file has {size}"
-        )
+        raise InputError(f"{where}: the file is truncated, data ends at byte {base + end} but the file has {size}")
     return MappedTensor(map, base + begin, DTYPES[code], tuple(shape))
 
 

@@ -57,6 +57,6 @@ def windows(ids: NDArray[np.int64], context: int) -> NDArray[np.int64]:
 
 def check_vocabulary(ids: NDArray[np.int64], vocabulary: int, source: str) -> None:
     """InputError when an id is not in the model's vocabulary."""
-    if len(ids) and not (0 <= ids.min() and ids.max() < vocabulary):
+    if len(ids) and not (ids.min() >= 0 and ids.max() < vocabulary):
         worst = int(ids.max() if ids.max() >= vocabulary else ids.min())
         raise InputError(f"{source}: token id {worst} is outside the model's vocabulary of {vocabulary}")

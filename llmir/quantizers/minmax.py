@@ -24,9 +24,7 @@ def value_range(groups: Groups, target: QuantizedFormat) -> tuple[NDArray[np.flo
     return np.minimum(lo, np.float32(0)), np.maximum(hi, np.float32(0))
 
 
-def parameters_of_range(
-    lo: NDArray[np.float32], hi: NDArray[np.float32], target: QuantizedFormat
-) -> Parameters:
+def parameters_of_range(lo: NDArray[np.float32], hi: NDArray[np.float32], target: QuantizedFormat) -> Parameters:
     """Parameters that map the lowest code to `lo` and the highest to `hi`, each [R]."""
     if target.symmetric or not isinstance(target.element, Integer):
         raise ValueError("minmax scales need integer codes with a zero point or a minimum; use absmax")

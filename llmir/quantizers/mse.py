@@ -53,9 +53,7 @@ def _fractions() -> Iterator[np.float32]:
         yield np.float32(1 / CANDIDATES + (1 - 1 / CANDIDATES) * k / (CANDIDATES - 1))
 
 
-def _best(
-    groups: Groups, target: QuantizedFormat, candidate: Callable[[np.float32], Parameters]
-) -> Parameters:
+def _best(groups: Groups, target: QuantizedFormat, candidate: Callable[[np.float32], Parameters]) -> Parameters:
     """For each group on its own the candidate with the least squared error."""
     best: Parameters | None = None
     least = np.full(len(groups), np.inf, np.float32)

@@ -42,9 +42,7 @@ class Statistic:
         if self.kind not in STATISTICS:
             raise ValueError(f"unknown statistic '{self.kind}', expected one of {', '.join(STATISTICS)}")
         if self.granularity not in GRANULARITIES:
-            raise ValueError(
-                f"unknown granularity '{self.granularity}', expected one of {', '.join(GRANULARITIES)}"
-            )
+            raise ValueError(f"unknown granularity '{self.granularity}', expected one of {', '.join(GRANULARITIES)}")
         if not 50 < self.percentile <= 100:
             raise ValueError(f"percentile must be above 50 and at most 100, got {self.percentile}")
         if not 0 < self.momentum <= 1:

@@ -1,18 +1,18 @@
 """Scheme names to pass pipelines.
 
-| name                     | weights                                            | inputs                    | embedding, lm_head |
-|--------------------------|----------------------------------------------------|---------------------------|--------------------|
-| q0f16, q0f32             | cast to f16, f32                                   |                           | cast               |
-| q3f16_1                  | i3, groups of 40, MLC's arithmetic in f16          |                           | quantized          |
-| q4f16_1, q4f32_1         | i4, groups of 32, MLC's arithmetic in f16, f32     |                           | quantized          |
-| W8A16                    | i8, per channel, scale = absmax / 128              |                           | left alone         |
-| W4A16                    | i4, groups of 128, scale = absmax / 8              |                           | left alone         |
-| W4A16_ASYM               | ui4 with zero point, groups of 128                 |                           | left alone         |
-| W8A8                     | as W8A16                                           | i8 per token, dynamic     | left alone         |
-| W4A8                     | as W4A16                                           | i8 per token, dynamic     | left alone         |
-| FP8                      | f8E4M3FN per tensor                                | f8E4M3FN per tensor,      | left alone         |
-|                          |                                                    | static: needs calibration |                    |
-| FP8_DYNAMIC              | f8E4M3FN per channel                               | f8E4M3FN per token, dynamic | left alone       |
+| name             | weights                                         | inputs                  | embedding, lm_head |
+|------------------|-------------------------------------------------|-------------------------|--------------------|
+| q0f16, q0f32     | cast to f16, f32                                |                         | cast               |
+| q3f16_1          | i3, groups of 40, MLC's arithmetic in f16       |                         | quantized          |
+| q4f16_1, q4f32_1 | i4, groups of 32, MLC's arithmetic in f16, f32  |                         | quantized          |
+| W8A16            | i8, per channel, scale = absmax / 128           |                         | left alone         |
+| W4A16            | i4, groups of 128, scale = absmax / 8           |                         | left alone         |
+| W4A16_ASYM       | ui4 with zero point, groups of 128              |                         | left alone         |
+| W8A8, W4A8       | as W8A16, W4A16                                 | i8 per token, dynamic   | left alone         |
+| FP8              | f8E4M3FN per tensor                             | f8E4M3FN per tensor,    | left alone         |
+|                  |                                                 | static, from data       |                    |
+| FP8_DYNAMIC      | f8E4M3FN per channel                            | f8E4M3FN per token,     | left alone         |
+|                  |                                                 | dynamic                 |                    |
 
 Scales of the integer W schemes are f16, of FP8 f32. Sources: MLC-LLM's quantization registry, and the preset
 names of compressed-tensors.
@@ -26,7 +26,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, cast
 
-from lark import Lark, Token, Tree
+from lark import Lark, Token
 from lark.exceptions import UnexpectedInput
 from xdsl.passes import ModulePass
 
@@ -64,10 +64,9 @@ def recipe(name: str) -> Recipe:
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(f"unknown scheme '{name}'{hint}, expected one of {', '.join(SCHEMES)}")
     try:
-        (tree,) = cast(Any, _grammar()).parse(name).children
+        tree: Any = cast(Any, _grammar()).parse(name).children[0]
     except UnexpectedInput as e:
         raise UsageError(f"scheme '{name}' cannot be read: {e}") from e
-    assert isinstance(tree, Tree)
     parts = {c.type: str(c) for c in cast("list[Token | None]", tree.children) if c is not None}
     match tree.data:
         case "mlc":
@@ -106,9 +105,7 @@ def _integers(name: str, weight_bits: int, input_bits: int, asymmetric: bool) ->
         weight_group_size=None if weight_bits == 8 else 128,
     )
     if input_bits < 16:
-        rule = replace(
-            rule, input_type=f"i{input_bits}", input_granularity="per_token", input_dynamic=True
-        )
+        rule = replace(rule, input_type=f"i{input_bits}", input_granularity="per_token", input_dynamic=True)
     return Recipe(name, rule=rule)
 
 

@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.builtin import ModuleOp, ShapedType
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from llmir.dialects.llm.attributes import SchemeAttr
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp
-from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType, tensor_element
+from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import weights
 from llmir.passes.locations import loaded_weight, module_name
 from llmir.passes.remarks import remark_of
@@ -114,8 +114,8 @@ def _matrix(op: LinearOp | QuantizedMatmulOp | EmbeddingOp) -> SSAValue:
 
 
 def _tensor(name: str, key: str, type: Attribute, uses: dict[str, list[Operation]]) -> TensorReport:
-    assert isinstance(type, TensorType | QuantizedTensorType)
-    shape = type.get_shape()
+    assert isinstance(type, ShapedType)
+    shape = tuple(type.get_shape())
     quantized = isinstance(type, QuantizedTensorType)
     layers = uses.get(name, [])
     bits = 8 * sum(math.prod(s) * d.itemsize for d, s in weight_layouts(key, type).values())
@@ -152,8 +152,8 @@ def _reason(layers: list[Operation]) -> str:
 
 def type_without_shape(type: Attribute) -> str:
     """`i4, scale=f16, symmetric=true, group_size=32` of a quantized type, its padding left out; `f32` of a tensor."""
-    if isinstance(type, TensorType):
-        return str(tensor_element(type))
+    if (tensor := as_tensor(type)) is not None:
+        return str(tensor.element_type)
     assert isinstance(type, QuantizedTensorType | MixedQuantizedTensorType)
     text = str(type)
     shape = "x".join(map(str, type.get_shape())) + "x"

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from models import softmax
 from numpy.typing import NDArray
 
 from llmir.errors import InputError
 from llmir.evaluation.generation import choose, generate
+from models import softmax
 
 VOCABULARY = 20
 Float = NDArray[np.float32]
@@ -27,6 +27,7 @@ class Recorder:
     capacity: int = 0
 
     def backbone(self, ids: NDArray[np.int64], position: int, caches: list[Float]) -> Float:
+        assert caches == []
         self.fed.append((ids.tolist(), position))
         assert position + len(ids) <= self.capacity
         positions = np.arange(position, position + len(ids))

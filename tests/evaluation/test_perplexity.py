@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from models import softmax
 from numpy.typing import NDArray
 
 from llmir.errors import InputError
 from llmir.evaluation.perplexity import ROWS, log_softmax, perplexity
+from models import softmax
 
 VOCABULARY = 50
 Float = NDArray[np.float32]
@@ -113,7 +113,9 @@ def test_logits_that_are_not_finite(value: float) -> None:
 
 def test_perplexity_beyond_numbers() -> None:
     broken = table(1, scale=1e6)
-    with pytest.raises(InputError, match="the model's mean negative log-likelihood is .* nats; its weights are broken"):
+    with pytest.raises(
+        InputError, match=r"the model's mean negative log-likelihood is .* nats; its weights are broken"
+    ):
         perplexity(broken, some_windows(1, 9))
     with pytest.raises(InputError, match="the reference's mean negative log-likelihood is"):
         perplexity(table(2), some_windows(1, 9), broken)

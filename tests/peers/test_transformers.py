@@ -9,6 +9,11 @@ import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Type
+from numpy.typing import NDArray
+
+from llmir.backends.numpy.session import Session
+from llmir.frontends.registry import open_model
+from llmir.passes.pipeline import compile_numpy
 from models import (
     ARCHITECTURES,
     Array,
@@ -23,11 +28,6 @@ from models import (
     read_json,
     write_gguf,
 )
-from numpy.typing import NDArray
-
-from llmir.backends.numpy.session import Session
-from llmir.frontends.registry import open_model
-from llmir.passes.pipeline import compile_numpy
 
 torch: Any = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")
@@ -121,7 +121,7 @@ def test_shards_and_types(name: str, dtype: str, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "model", max_shard_size="200KB")
     assert (tmp_path / "model" / "model.safetensors.index.json").exists()
     assert read_json(tmp_path / "model" / "config.json")["dtype"] == dtype
-    reloaded = type(model).from_pretrained(tmp_path / "model", dtype="float32", attn_implementation="eager")
+    reloaded = model.__class__.from_pretrained(tmp_path / "model", dtype="float32", attn_implementation="eager")
     assert_close(session_of(tmp_path / "model").logits(ids()), peer_logits(reloaded, ids()))
 
 
@@ -215,8 +215,8 @@ def test_gguf_rope_factors(tmp_path: Path) -> None:
     config = MODELS["llama-llama3-rope"]
     weights = random_weights(config)
     peer = peer_of(config, weights)
-    size = config["head_dim"]
-    plain = config["rope_theta"] ** (-np.arange(0, size, 2) / size)
+    size: int = config["head_dim"]
+    plain = np.power(float(config["rope_theta"]), -np.arange(0, size, 2, dtype=np.float64) / size)
     factors = (plain / peer.model.rotary_emb.inv_freq.numpy()).astype(np.float32)
     path = write_gguf(tmp_path / "model.gguf", config, weights, extra={"rope_freqs.weight": factors})
     assert_close(session_of(path).logits(ids()), peer_logits(peer, ids()))
@@ -224,9 +224,8 @@ def test_gguf_rope_factors(tmp_path: Path) -> None:
 
 def test_chat_template_saved_by_transformers(tmp_path: Path) -> None:
     """`--chat` gives what apply_chat_template gives, from a folder transformers 5 wrote."""
-    from models import CHAT_TEMPLATE, byte_tokenizer, huggingface_folder
-
     from llmir.program.chat import prompting
+    from models import CHAT_TEMPLATE, byte_tokenizer, huggingface_folder
 
     folder = huggingface_folder(tmp_path / "model", tokenizer=False)
     peer = transformers.PreTrainedTokenizerFast(

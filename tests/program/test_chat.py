@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from models import BOS, CHAT_TEMPLATE, EOS, byte_ids, byte_tokenizer
 from xdsl.dialects.builtin import ModuleOp
 
 from llmir.errors import InputError
 from llmir.program.chat import Prompting, prompting
 from llmir.program.program import Program
 from llmir.program.store import WeightStore
+from models import BOS, CHAT_TEMPLATE, EOS, byte_ids, byte_tokenizer
 
 
 def prompting_of(config: Any, model: Any = None, **files: bytes) -> Prompting:
-    content = {"tokenizer.json": byte_tokenizer().to_str().encode(), "tokenizer_config.json": json.dumps(config).encode()}
+    content = {
+        "tokenizer.json": byte_tokenizer().to_str().encode(),
+        "tokenizer_config.json": json.dumps(config).encode(),
+    }
     if model is not None:
         content["config.json"] = json.dumps(model).encode()
     content |= {name.replace("__", "."): value for name, value in files.items()}
@@ -72,9 +75,9 @@ def test_stop_tokens(config: dict[str, Any], model: dict[str, Any] | None, stops
 
 @pytest.mark.parametrize("ids", ["2", [[2]], [{}], {"a": 1}, [1.5], True])
 def test_stop_tokens_that_are_no_ids(ids: Any) -> None:
-    with pytest.raises(InputError, match="tiny: stop_token_ids in tokenizer_config.json must be token ids, got"):
+    with pytest.raises(InputError, match=r"tiny: stop_token_ids in tokenizer_config.json must be token ids, got"):
         prompting_of({"stop_token_ids": ids})
-    with pytest.raises(InputError, match="tiny: eos_token_id in config.json must be token ids, got"):
+    with pytest.raises(InputError, match=r"tiny: eos_token_id in config.json must be token ids, got"):
         prompting_of({}, {"eos_token_id": ids})
 
 

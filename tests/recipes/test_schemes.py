@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from models import huggingface_folder
 
 from llmir.errors import UsageError
 from llmir.frontends.registry import open_model
@@ -16,6 +15,7 @@ from llmir.passes.calibrate import QuantizationCalibrationPass
 from llmir.passes.locations import module_name
 from llmir.passes.pipeline import Pipeline
 from llmir.recipes.schemes import SCHEMES, adapt, pipeline, recipe
+from models import huggingface_folder
 
 DATA = QuantizationCalibrationPass(text="data.txt")
 
@@ -90,7 +90,9 @@ def test_layers(name: str, tmp_path: Path) -> None:
     assert left == ([] if name.startswith("q") else ["model.embed_tokens", "lm_head"])
 
 
-@pytest.mark.parametrize("name", ["", "q4f16", "q4f16_0", "q5f16_1", "W4", "W4A16_", "w4a16", "FP8 ", "W3A16", "W16A16"])
+@pytest.mark.parametrize(
+    "name", ["", "q4f16", "q4f16_0", "q5f16_1", "W4", "W4A16_", "w4a16", "FP8 ", "W3A16", "W16A16"]
+)
 def test_unknown_names(name: str) -> None:
     with pytest.raises(UsageError, match=f"unknown scheme '{name}'.*expected one of {', '.join(SCHEMES)}"):
         recipe(name)

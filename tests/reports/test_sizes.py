@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from models import config_of, huggingface_folder, stored, weight_shapes
 from rich.console import Console
 
 from llmir.frontends.registry import open_model
@@ -16,6 +15,7 @@ from llmir.passes.pipeline import Pipeline
 from llmir.program.program import Program
 from llmir.reports.sizes import size_report
 from llmir.reports.tables import bytes_text, size_table
+from models import config_of, huggingface_folder, stored, weight_shapes
 
 CONFIG = config_of()
 UP = "model.layers.0.mlp.up_proj.weight"

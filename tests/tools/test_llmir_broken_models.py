@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from models import (
     Config,
     config_of,
@@ -170,6 +171,7 @@ def test_configuration_that_is_not_json(content: bytes, expected: str, tmp_path:
 
 # Weights
 
+
 def one_tensor(dtype: str, offsets: Any, shape: Any = (2, 2)) -> dict[str, Any]:
     return {UP: {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
 
@@ -276,6 +278,7 @@ def test_index(index: Any, tmp_path: Path, capsys: Capture) -> None:
 
 # GGUF
 
+
 def gguf_bytes(tmp_path: Path) -> bytes:
     return write_gguf(tmp_path / "good.gguf", SMALL, random_weights(SMALL)).read_bytes()
 
@@ -331,10 +334,10 @@ METADATA: dict[str, tuple[Config, More, str]] = {
     ),
     "kv heads": (
         {"num_key_value_heads": 3},
-        lambda w: None,
+        lambda _: None,
         "4 attention heads cannot share 3 key heads evenly",
     ),
-    "epsilon": ({"rms_norm_eps": 0.0}, lambda w: None, "must be a positive number, got 0.0"),
+    "epsilon": ({"rms_norm_eps": 0.0}, lambda _: None, "must be a positive number, got 0.0"),
 }
 
 
@@ -363,6 +366,7 @@ def test_gguf_tensors(tmp_path: Path, capsys: Capture) -> None:
 
 
 # Program folders
+
 
 @pytest.fixture
 def program(tmp_path: Path, capsys: Capture) -> Path:
@@ -407,6 +411,7 @@ def test_module_and_weights_disagree(program: Path, capsys: Capture) -> None:
 
 
 # Values
+
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("scheme", ["W8A16", "q4f16_1"])

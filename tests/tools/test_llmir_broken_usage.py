@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
-from models import config_of, huggingface_folder, llmir, tree, write_gguf, random_weights
 
 from llmir.program import program as program_module
+from models import config_of, huggingface_folder, llmir, random_weights, tree, write_gguf
 
 Capture = pytest.CaptureFixture[str]
 
@@ -202,6 +202,7 @@ def test_calibration_that_nothing_needs(model: Path, tmp_path: Path, capsys: Cap
 
 # Data of eval and run
 
+
 def text_file(folder: Path, content: str | bytes) -> str:
     path = folder / "text.txt"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -316,8 +317,10 @@ def test_chat_template(model: Path, tmp_path: Path, capsys: Capture) -> None:
 def test_tokenizer_files(content: bytes, model: Path, tmp_path: Path, capsys: Capture) -> None:
     folder = shutil.copytree(model, tmp_path / "model")
     (folder / "tokenizer_config.json").write_bytes(content)
-    assert llmir(capsys, "run", folder, "--prompt", "Hi").error().startswith(
-        f"{folder}: tokenizer_config.json is not JSON: "
+    assert (
+        llmir(capsys, "run", folder, "--prompt", "Hi")
+        .error()
+        .startswith(f"{folder}: tokenizer_config.json is not JSON: ")
     )
     (folder / "tokenizer.json").write_bytes(content)
     assert f"{folder}: tokenizer.json cannot be used: " in llmir(capsys, "run", folder, "--prompt", "Hi").error()
@@ -390,9 +393,7 @@ def full_disk(file: BinaryIO, tensors: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_disk_full_while_saving(
-    model: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_disk_full_while_saving(model: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program_module, "write_safetensors", full_disk)
     message = llmir(capsys, "import", model, "-o", tmp_path / "out").error()
     assert message == f"{tmp_path}/out: cannot be written: No space left on device"

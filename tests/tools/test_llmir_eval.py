@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from models import (
     BOS,
     Array,
@@ -184,9 +185,9 @@ def test_divergence(model: Path, other: Path, text: Path, capsys: Capture) -> No
     perplexities = true_perplexity(0, windows()), true_perplexity(1, windows())
     assert said["tokens"] == len(targets)
     assert said["mean_kld"] == pytest.approx(kld.mean(), rel=1e-4)
-    assert said["median_kld"] == pytest.approx(np.median(kld), rel=1e-4)
-    assert said["p99_kld"] == pytest.approx(np.quantile(kld, 0.99), rel=1e-4)
-    assert said["same_top1"] == pytest.approx(np.mean(p.argmax(axis=1) == q.argmax(axis=1)))
+    assert said["median_kld"] == pytest.approx(float(np.median(kld)), rel=1e-4)
+    assert said["p99_kld"] == pytest.approx(float(np.quantile(kld, 0.99)), rel=1e-4)
+    assert said["same_top1"] == pytest.approx(float(np.mean(p.argmax(axis=1) == q.argmax(axis=1))))
     assert said["reference_perplexity"] == pytest.approx(perplexities[0], rel=1e-5)
     assert said["ln_perplexity_ratio"] == pytest.approx(math.log(perplexities[1] / perplexities[0]), rel=1e-4)
 

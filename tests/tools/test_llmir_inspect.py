@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
+
+from llmir import __version__
 from models import (
+    Array,
     config_of,
     huggingface_folder,
     llmir,
@@ -19,8 +22,6 @@ from models import (
     weight_shapes,
     write_gguf,
 )
-
-from llmir import __version__
 
 Capture = pytest.CaptureFixture[str]
 CONFIG = config_of()
@@ -113,7 +114,7 @@ def test_gguf_keeps_codes(kind: str, bits: float, tmp_path: Path, capsys: Captur
 
 
 def test_gguf_types_without_codes_are_noted(tmp_path: Path, capsys: Capture) -> None:
-    def encode(name: str, values: np.ndarray) -> tuple[np.ndarray, GGMLQuantizationType | None]:
+    def encode(_name: str, values: Array) -> tuple[Array, GGMLQuantizationType | None]:
         if values.ndim == 1:
             return values, None
         blocks = np.zeros((values.shape[0], values.shape[1] // 256 * 210), np.uint8)

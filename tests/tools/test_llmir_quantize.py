@@ -6,11 +6,15 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+
+from llmir.frontends.registry import open_model
+from llmir.passes.pipeline import Pipeline
+from llmir.recipes.schemes import SCHEMES
 from models import (
     config_of,
     folder_bytes,
@@ -23,12 +27,10 @@ from models import (
     weight_shapes,
 )
 
-from llmir.frontends.registry import open_model
-from llmir.passes.pipeline import Pipeline
-from llmir.recipes.schemes import SCHEMES
-
 Capture = pytest.CaptureFixture[str]
 Shape = tuple[int, int]
+Size = Callable[[Shape], int]
+"""Bytes of a linear of a shape."""
 CONFIG = config_of()
 PARAMETERS = sum(math.prod(shape) for shape in weight_shapes(CONFIG).values())
 KEYS = {
@@ -68,7 +70,7 @@ def linears() -> list[Shape]:
     return [(s[0], s[1]) for n, s in shapes if len(s) == 2 and "embed" not in n and "lm_head" not in n]
 
 
-def grouped(bits: int, group: int, zero_point_bits: int = 0) -> Any:
+def grouped(bits: int, group: int, zero_point_bits: int = 0) -> Size:
     """Bytes of a linear: packed codes, and for each group a float16 scale and a packed zero point."""
 
     def size(shape: Shape) -> int:
@@ -78,11 +80,11 @@ def grouped(bits: int, group: int, zero_point_bits: int = 0) -> Any:
     return size
 
 
-def per_row(scale_bytes: int) -> Any:
+def per_row(scale_bytes: int) -> Size:
     return lambda shape: shape[0] * (shape[1] + scale_bytes)
 
 
-SIZES: dict[str, Any] = {
+SIZES: dict[str, Size] = {
     "q0f16": lambda shape: 2 * math.prod(shape),
     "q0f32": lambda shape: 4 * math.prod(shape),
     "q3f16_1": grouped(3, 40),
@@ -183,7 +185,14 @@ def test_exclude_and_reasons(model: Path, tmp_path: Path, capsys: Capture) -> No
     done = llmir(capsys, "quantize", model, "-q", "W8A16", *excluded, "-o", tmp_path / "a")
     said = llmir(capsys, "quantize", model, "-q", "W8A16", *excluded, "-o", tmp_path / "b", "--json").json()
     quantized = {t["name"] for t in said["tensors"] if t["quantized"]}
-    names = ("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
+    names = (
+        "self_attn.q_proj",
+        "self_attn.v_proj",
+        "self_attn.o_proj",
+        "mlp.gate_proj",
+        "mlp.up_proj",
+        "mlp.down_proj",
+    )
     assert quantized == {f"model.layers.1.{name}.weight" for name in names}
     assert said["tensors_quantized"] == 6
     by_recipe, kind = "not quantized: excluded by the recipe", "not quantized: the recipe is for linear layers"
@@ -256,6 +265,7 @@ def test_options(case: str, model: Path, text: Path, tmp_path: Path, capsys: Cap
 
 
 # Outputs
+
 
 def test_twice_the_same_bytes(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
     for name in ("first", "second"):

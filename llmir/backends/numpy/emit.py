@@ -10,9 +10,10 @@ import keyword
 import re
 from collections.abc import Iterable
 from inspect import isfunction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from xdsl.dialects import arith, func
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -24,10 +25,8 @@ from xdsl.dialects.builtin import (
     ModuleOp,
     NoneAttr,
     StringAttr,
-    TensorType,
-    TypeAttribute,
 )
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue, TypeAttribute
 
 from llmir.dialects.kernel import CallOp, LoadOp
 from llmir.dialects.llm.attributes import RopeScalingAttr
@@ -182,7 +181,8 @@ class _Function:
             case ArrayAttr():
                 return f"({', '.join(self.literal(v) for v in value.data)},)"
             case DenseArrayBase():
-                return f"({', '.join(map(str, value.get_values()))},)"
+                numbers = cast(tuple[int | float, ...], cast(Any, value).get_values())
+                return f"({', '.join(map(str, numbers))},)"
             case RopeScalingAttr():
                 parts = (value.kind, value.factor, value.low_freq_factor, value.high_freq_factor)
                 known = [self.literal(p) for p in parts if not isinstance(p, NoneAttr)]
@@ -244,14 +244,9 @@ def format_expression(type: QuantizedTensorType) -> str:
 
 def dense_expression(value: DenseIntOrFPElementsAttr) -> str:
     """A flat NumPy array of a dense attribute's values."""
-    type = value.type
-    assert isinstance(type, TensorType)
-    dtype: Any = (
-        element_of(type.element_type).dtype
-        if isinstance(type.element_type, IntegerType)
-        else float_dtype(type.element_type)
-    )
-    array = np.array(value.get_values()).astype(dtype)
+    type = value.get_element_type()
+    dtype: np.dtype[Any] = element_of(type).dtype if isinstance(type, IntegerType) else float_dtype(type)
+    array: NDArray[Any] = np.array(value.get_values()).astype(dtype)
     if len(array) <= SHORT and dtype.kind in "fiu":
         return f"np.array({array.tolist()}, {dtype.name!r})"
     if dtype.kind not in "fiu":

@@ -18,6 +18,7 @@ from llmir.quantizers.registry import quantize as quantize_array
 
 Float = NDArray[np.float32]
 
+
 def quantized_format(
     element_name: str,
     *,
@@ -81,9 +82,7 @@ def embedding_rows(ids: NDArray[np.int64], table: QuantizedArray, *, bits: int, 
     return looked_up.dequantize()
 
 
-def integer_matmul(
-    x: QuantizedArray, weight: QuantizedArray, bias: Float | None = None, *, exact_run: int
-) -> Float:
+def integer_matmul(x: QuantizedArray, weight: QuantizedArray, bias: Float | None = None, *, exact_run: int) -> Float:
     """Codes [M, K] times codes [N, K], summed exactly as int32, then scaled.
 
     With real = s * code + o on each side, s and o constant over a run of K, the sum over the run is

@@ -7,17 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Attribute
 
+from llmir.backends.numpy.emit import emit_source, function_name
 from llmir.backends.numpy.parallel import matrix_library_alone
 from llmir.backends.numpy.workspace import empty
-from llmir.backends.numpy.emit import emit_source, function_name
-from llmir.dialects.llm.types import FLOATS, QuantizedTensorType, tensor_element
+from llmir.dialects.llm.types import FLOATS, QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import weights
 from llmir.errors import InputError
 from llmir.program.quantized_weights import CODES, read_quantized, weight_layouts
@@ -111,7 +110,7 @@ class Session:
         """Hidden states [T, hidden] of ids [T] at `position`; the caches are written in place."""
         array = np.asarray(ids, np.int64)
         outputs: Any = self.call("backbone", array, position, *caches)
-        return outputs[0] if isinstance(outputs, tuple) else outputs
+        return cast(tuple[Float, ...], outputs)[0] if isinstance(outputs, tuple) else cast(Float, outputs)
 
     def head(self, hidden: Float) -> Float:
         """Logits [T, vocabulary] of hidden states [T, hidden]."""
@@ -132,16 +131,20 @@ class Session:
 
 def _computed(value: Any) -> Any:
     """An argument as kernels compute with it: floats are float32."""
-    narrow = isinstance(value, np.ndarray) and value.dtype in (np.float16, np.float64, ml_dtypes.bfloat16)
-    return cast(NDArray[Any], value).astype(np.float32) if narrow else value
+    if not isinstance(value, np.ndarray):
+        return value
+    array = cast(NDArray[Any], value)
+    return array.astype(np.float32) if array.dtype in FLOATS.values() else array
 
 
 def _declared(value: Any, type: Attribute) -> Any:
     """A result in the float type the function declares."""
-    if not isinstance(value, np.ndarray) or not isinstance(type, TensorType):
+    tensor = as_tensor(type)
+    if not isinstance(value, np.ndarray) or tensor is None:
         return cast(Any, value)
-    dtype = FLOATS.get(tensor_element(type).__class__)
-    return cast(NDArray[Any], value) if dtype is None else cast(NDArray[Any], value).astype(dtype, copy=False)
+    dtype = FLOATS.get(tensor.element_type.__class__)
+    array = cast(NDArray[Any], value)
+    return array if dtype is None else array.astype(dtype, copy=False)
 
 
 def _by_keyword(observe: Observer) -> Callable[..., None]:
