@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -211,7 +212,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line, an empty one shows the help; exit status 1 for bad input, 2 for wrong usage."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        cli.main(given or ["--help"], prog_name="llmir", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's; values that are not finite end as errors
+            cli.main(given or ["--help"], prog_name="llmir", standalone_mode=False)
     except UsageError as e:
         fail(str(e), 2)
     except InputError as e:

@@ -55,13 +55,19 @@ def check_output(path: Path, marker: str) -> None:
 
 
 def check_replaceable(path: Path, marker: str) -> None:
-    """OutputError when there is something at `path` that is not a folder of ours, or the process stands in it."""
+    """OutputError when there is something at `path` that must not be replaced.
+
+    That is anything but a folder of ours, one the process stands in, and one that holds other folders.
+    """
     if not path.exists():
         return
     if not (path / marker).is_file():
         raise OutputError(f"{path}: exists and is not an LLMIR program (it has no {marker}); choose another output")
     if Path.cwd().is_relative_to(path.resolve()):
         raise OutputError(f"{path}: the current folder cannot be replaced; run from outside it")
+    for inner in sorted(path.iterdir()):
+        if inner.is_dir():
+            raise OutputError(f"{path}: holds the folder {inner.name}, which would be lost; choose another output")
 
 
 def sync(path: Path) -> None:

@@ -6,6 +6,7 @@ decodes the same file to float32. llama.cpp is held to the float32 tokens on an 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import urllib.request
@@ -32,6 +33,17 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
+def transformers() -> Any:
+    pytest.importorskip("torch")
+    return pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def xllamacpp() -> Any:
+    return pytest.importorskip("xllamacpp")
+
+
+@pytest.fixture(scope="module")
 def ours() -> tuple[list[int], list[int]]:
     """Prompt ids and the ids generated after them."""
     program = open_model(str(MODEL))
@@ -49,9 +61,8 @@ def agreement(ours: list[int], theirs: list[int]) -> int:
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(ours), len(theirs)))
 
 
-def test_transformers(ours: tuple[list[int], list[int]]) -> None:
-    torch: Any = pytest.importorskip("torch")
-    transformers: Any = pytest.importorskip("transformers")
+def test_transformers(transformers: Any, ours: tuple[list[int], list[int]]) -> None:
+    torch: Any = importlib.import_module("torch")
     prompt, produced = ours
     model = transformers.AutoModelForCausalLM.from_pretrained(
         MODEL.parent, gguf_file=MODEL.name, dtype=torch.float32
@@ -67,17 +78,15 @@ def test_transformers(ours: tuple[list[int], list[int]]) -> None:
     assert np.abs(own - logits).max() <= 1e-4 * np.abs(logits).max()
 
 
-def test_tokenizer_of_transformers(ours: tuple[list[int], list[int]]) -> None:
+def test_tokenizer_of_transformers(transformers: Any, ours: tuple[list[int], list[int]]) -> None:
     """The chat prompt's ids are those of transformers' own tokenizer for the file."""
-    transformers: Any = pytest.importorskip("transformers")
     tokenizer = transformers.AutoTokenizer.from_pretrained(MODEL.parent, gguf_file=MODEL.name)
     messages = [{"role": "user", "content": PROMPT}]
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     assert tokenizer.encode(text, add_special_tokens=False) == ours[0]
 
 
-def test_llama_cpp_on_float32(ours: tuple[list[int], list[int]], tmp_path: Path) -> None:
-    xllamacpp: Any = pytest.importorskip("xllamacpp")
+def test_llama_cpp_on_float32(xllamacpp: Any, ours: tuple[list[int], list[int]], tmp_path: Path) -> None:
     prompt, produced = ours
     path = tmp_path / "float32.gguf"
     write_float32(path)
@@ -86,9 +95,8 @@ def test_llama_cpp_on_float32(ours: tuple[list[int], list[int]], tmp_path: Path)
     assert produced == theirs
 
 
-def test_llama_cpp_on_the_file(ours: tuple[list[int], list[int]]) -> None:
+def test_llama_cpp_on_the_file(xllamacpp: Any, ours: tuple[list[int], list[int]]) -> None:
     """With activations rounded to 8 bits its text becomes another one, but each token is among our likeliest."""
-    xllamacpp: Any = pytest.importorskip("xllamacpp")
     prompt, produced = ours
     theirs = llama_cpp_tokens(xllamacpp, MODEL, prompt)
     program = open_model(str(MODEL))

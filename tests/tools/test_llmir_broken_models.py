@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from models import (
     read_json,
     safetensors_bytes,
     tree,
-    write_gguf,
     write_json,
     write_safetensors,
 )
@@ -276,95 +276,6 @@ def test_index(index: Any, tmp_path: Path, capsys: Capture) -> None:
     assert "needs an object 'weight_map' from tensor names to files" in refused(capsys, model)
 
 
-# GGUF
-
-
-def gguf_bytes(tmp_path: Path) -> bytes:
-    return write_gguf(tmp_path / "good.gguf", SMALL, random_weights(SMALL)).read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("at", "value", "expected"),
-    [
-        (8, 1 << 62, "tensor count 4611686018427387904 cannot fit in the "),
-        (16, 1 << 62, "metadata count 4611686018427387904 cannot fit in the "),
-        (24, 1 << 62, "truncated: metadata key 0 needs 4611686018427387904 bytes"),
-    ],
-)
-def test_gguf_counts(at: int, value: int, expected: str, tmp_path: Path, capsys: Capture) -> None:
-    content = bytearray(gguf_bytes(tmp_path))
-    struct.pack_into("<Q", content, at, value)
-    (tmp_path / "bad.gguf").write_bytes(content)
-    assert expected in refused(capsys, tmp_path / "bad.gguf")
-
-
-def test_gguf_truncated(tmp_path: Path, capsys: Capture) -> None:
-    content = gguf_bytes(tmp_path)
-    (tmp_path / "bad.gguf").write_bytes(content[: len(content) // 2])
-    assert "bad.gguf: truncated: tensor " in refused(capsys, tmp_path / "bad.gguf")
-
-
-def test_gguf_that_is_no_gguf(tmp_path: Path, capsys: Capture) -> None:
-    (tmp_path / "bad.gguf").write_bytes(b"PK\x03\x04")
-    assert "bad.gguf: not a GGUF file" in refused(capsys, tmp_path / "bad.gguf")
-
-
-More = Callable[[Any], None]
-METADATA: dict[str, tuple[Config, More, str]] = {
-    "rope": (
-        {},
-        lambda w: w.add_string("llama.rope.scaling.type", "yarn"),
-        "llama.rope.scaling.type is 'yarn', expected none or linear",
-    ),
-    "experts": ({}, lambda w: w.add_uint32("llama.expert_count", 8), "mixtures of experts are not supported"),
-    "half the head rotated": (
-        {},
-        lambda w: w.add_uint32("llama.rope.dimension_count", 4),
-        "llama.rope.dimension_count is 4, only whole heads (8) can be rotated",
-    ),
-    "window": (
-        {},
-        lambda w: w.add_string("llama.attention.sliding_window", "all"),
-        "metadata 'llama.attention.sliding_window' must be a positive whole number, got 'all'",
-    ),
-    "blocks without end": (
-        {"num_hidden_layers": 1 << 31},
-        lambda w: w.add_uint32("llama.attention.sliding_window", 4),
-        "llama.block_count is 2147483648",
-    ),
-    "kv heads": (
-        {"num_key_value_heads": 3},
-        lambda _: None,
-        "4 attention heads cannot share 3 key heads evenly",
-    ),
-    "epsilon": ({"rms_norm_eps": 0.0}, lambda _: None, "must be a positive number, got 0.0"),
-}
-
-
-@pytest.mark.parametrize("case", METADATA)
-def test_gguf_metadata(case: str, tmp_path: Path, capsys: Capture) -> None:
-    change, more, expected = METADATA[case]
-    path = write_gguf(tmp_path / "bad.gguf", SMALL | change, random_weights(SMALL), more=more)
-    message = refused(capsys, path)
-    assert message.startswith(f"{path}: ")
-    assert expected in message
-
-
-def test_gguf_architecture(tmp_path: Path, capsys: Capture) -> None:
-    path = write_gguf(tmp_path / "bad.gguf", SMALL | {"model_type": "mamba"}, random_weights(SMALL))
-    expected = "general.architecture is 'mamba', expected one of llama, qwen2, qwen3"
-    assert refused(capsys, path) == f"{path}: {expected}"
-
-
-def test_gguf_tensors(tmp_path: Path, capsys: Capture) -> None:
-    weights = random_weights(SMALL)
-    short = {name: w for name, w in weights.items() if name != UP}
-    path = write_gguf(tmp_path / "missing.gguf", SMALL, short)
-    assert f"tensor for '{UP}' is missing, expected shape [32, 32]" in refused(capsys, path)
-    path = write_gguf(tmp_path / "shape.gguf", SMALL, weights | {UP: np.zeros((64, 32), np.float32)})
-    assert "tensor 'blk.0.ffn_up.weight' is [64, 32], the metadata needs [32, 32]" in refused(capsys, path)
-
-
 # Program folders
 
 
@@ -433,6 +344,18 @@ def test_value_too_large_for_the_cast(tmp_path: Path, capsys: Capture) -> None:
     message = llmir(capsys, "quantize", model, "-q", "q0f16", "-o", tmp_path / "out").error()
     assert message.startswith(f"tensor '{UP}': a magnitude of 100000 does not fit float16; keep a wider type")
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("value", [1e38, np.nan])
+def test_a_process_says_one_line(value: float, tmp_path: Path) -> None:
+    """NumPy's warnings about what it meets on the way are not printed."""
+    weights = random_weights(SMALL)
+    weights["model.layers.0.self_attn.q_proj.weight"][:] = value
+    model = huggingface_folder(tmp_path / "model", SMALL, weights)
+    command = [sys.executable, "-m", "llmir.tools.llmir", "run", str(model), "--prompt", "Hello"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    expected = "llmir: error: the model's logits are not finite; its weights or scales are broken\n"
+    assert (done.returncode, done.stderr) == (1, expected)
 
 
 @pytest.mark.parametrize("command", ["eval", "run"])

@@ -312,6 +312,18 @@ def test_output_inside_the_program_it_was_made_from(model: Path, tmp_path: Path,
     assert folder_bytes(source / "inside") == folder_bytes(tmp_path / "other")
 
 
+def test_output_holds_another_folder(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Replacing a program would take what was put inside it along."""
+    program = tmp_path / "program"
+    assert llmir(capsys, "import", model, "-o", program).status == 0
+    assert llmir(capsys, "quantize", program, "-q", "W8A16", "-o", program / "inside").status == 0
+    before = tree(tmp_path)
+    for command in (["import"], ["quantize", "-q", "W4A16"]):
+        message = llmir(capsys, *command, program, "-o", program).error()
+        assert message == f"{program}: holds the folder inside, which would be lost; choose another output"
+    assert tree(tmp_path) == before
+
+
 @pytest.mark.parametrize("output", [".", "../program", ".."])
 def test_output_is_the_current_folder(
     output: str, model: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch

@@ -134,7 +134,7 @@ def _computed(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     array = cast(NDArray[Any], value)
-    return array.astype(np.float32) if array.dtype in FLOATS.values() else array
+    return array.astype(np.float32, copy=False) if array.dtype in FLOATS.values() else array
 
 
 def _declared(value: Any, type: Attribute) -> Any:
