@@ -79,7 +79,7 @@ class QuantizationCalibrationPass(ModulePass):
             raise InputError(f"{self.name}: the data are shorter than one window of {self.context} tokens")
         sites = {module_name(layer): layer for layer in observed_layers(op)}
         statistics = {site: self._statistic() for site in sites}
-        run(program, op, data, statistics)
+        run(program, op, data, self.text or self.tokens, statistics)
         for site, layer in sites.items():
             layer.attributes[STATISTICS] = self._attribute(statistics[site])
 
@@ -125,8 +125,14 @@ def _wants_statistics(layer: LinearOp) -> bool:
     return scheme is not None and isinstance(scheme.input, QuantizationAttr) and not scheme.input.is_dynamic
 
 
-def run(program: LLMContext, module: ModuleOp, data: NDArray[np.int64], statistics: dict[str, Statistic]) -> None:
-    """Feed windows [n, context] through the blocks and update the statistics of their sites."""
+def run(
+    program: LLMContext,
+    module: ModuleOp,
+    data: NDArray[np.int64],
+    source: str,
+    statistics: dict[str, Statistic],
+) -> None:
+    """Feed windows [n, context] of `source` through the blocks and update the statistics of their sites."""
     observed = module.clone()
     for op in list(observed.walk()):
         if isinstance(op, LinearOp) and module_name(op) in statistics:
@@ -142,7 +148,7 @@ def run(program: LLMContext, module: ModuleOp, data: NDArray[np.int64], statisti
 
     session = Session(observed, program.weights, observe=observe)
     roles = functions_by_role(observed)
-    check_vocabulary(data.reshape(-1), session.vocabulary, "calibrate")
+    check_vocabulary(data.reshape(-1), session.vocabulary, source)
     hidden: list[Any] = [session.call(roles["embed"][0], window) for window in data]
     session.forget_weights()
     for done, block in enumerate(roles["block"]):

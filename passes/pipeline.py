@@ -15,7 +15,7 @@ from xdsl.utils.exceptions import VerifyException
 from llmir.backends.numpy.session import Session
 from llmir.dialects.llm.weights import symbol_errors
 from llmir.errors import InputError
-from llmir.passes.pipeline_text import parse_pipeline
+from llmir.passes.pipeline_text import parse_pipeline, pass_text
 from llmir.passes.registry import PASSES
 from llmir.program.context import LLMContext, Progress, ignore_progress
 from llmir.program.journal import Journal
@@ -36,7 +36,7 @@ class Pipeline:
 
     def __str__(self) -> str:
         """The string `parse` reads."""
-        return ",".join(str(p.pipeline_pass_spec()) for p in self.passes)
+        return ",".join(map(pass_text, self.passes))
 
     def run(self, program: Program, progress: Progress = ignore_progress, journal: Journal | None = None) -> None:
         """Run the passes on a program, in place, verifying the module after each.

@@ -340,3 +340,19 @@ def value_text(value: Any) -> str:
 
 def _shown(name: str) -> str:
     return name.replace("_", "-")
+
+
+def pass_text(item: ModulePass) -> str:
+    """A pass with those of its options that are not at their default, as `parse_pipeline` reads it."""
+    spec = item.pipeline_pass_spec()
+    options = [f"{key}={','.join(map(_literal, values))}" if values else key for key, values in spec.parameters.items()]
+    return spec.name + (f"{{{' '.join(options)}}}" if options else "")
+
+
+def _literal(value: str | bool | int | float) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        return repr(value)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped}"'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llmir.frontends.registry import open_model
 from llmir.program.files import check_output
-from llmir.program.program import MANIFEST
+from llmir.program.program import FILES
 from llmir.reports.sizes import size_report
 from llmir.reports.tables import bytes_text, facts_table, size_table
 from llmir.tools.console import Output, peak_memory, progress_bar
@@ -15,7 +15,7 @@ from llmir.tools.console import Output, peak_memory, progress_bar
 def run(model: str, output: str, dequantize: bool, as_json: bool) -> None:
     """Open a model and save it as a program."""
     out = Output(as_json)
-    check_output(Path(output), MANIFEST)
+    check_output(Path(output), FILES)
     program = open_model(model, dequantize=dequantize)
     with progress_bar() as progress:
         program.save(Path(output), progress)

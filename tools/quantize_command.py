@@ -14,7 +14,7 @@ from llmir.passes.locations import module_name
 from llmir.passes.pipeline import Pipeline, compile_numpy
 from llmir.program.files import check_output
 from llmir.program.journal import Journal, identity, journal_folder
-from llmir.program.program import MANIFEST, Program
+from llmir.program.program import FILES, Program
 from llmir.recipes.schemes import Recipe, adapt, pipeline, recipe
 from llmir.reports.sizes import OTHER, SizeReport, size_report
 from llmir.reports.tables import bytes_text, facts_table, size_table
@@ -57,7 +57,7 @@ def run(
         return
     assert output is not None
     folder = Path(output)
-    check_output(folder, MANIFEST)
+    check_output(folder, FILES)
     before = size_report(program)
     kept = quantize_to(folder, program, passes, open_journal(folder, model, passes, resume))
     after = size_report(program)

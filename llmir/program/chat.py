@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from llmir.errors import InputError
-from llmir.program.program import CHAT_TEMPLATE, CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
+from llmir.program.program import CHAT_TEMPLATE, CONFIG, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
 from llmir.program.token_files import load_tokenizer
 
 
@@ -68,12 +68,12 @@ def prompting(program: Program) -> Prompting:
     """The conventions of a program; InputError when it has no tokenizer or its files cannot be read."""
     tokenizer = load_tokenizer(program.files.get(TOKENIZER), program.name)
     config = _object(program, TOKENIZER_CONFIG)
-    model = _object(program, CONFIG)
     stops = set(_token_ids(program, TOKENIZER_CONFIG, config, "stop_token_ids"))
     eos = token_text(config.get("eos_token"))
     if eos is not None and (id := tokenizer.token_to_id(eos)) is not None:
         stops.add(id)
-    stops.update(_token_ids(program, CONFIG, model, "eos_token_id"))
+    for file in (CONFIG, GENERATION_CONFIG):
+        stops.update(_token_ids(program, file, _object(program, file), "eos_token_id"))
     return Prompting(
         tokenizer, config, _bos(tokenizer, config), frozenset(stops), _template(program, config), program.name
     )

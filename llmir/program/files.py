@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from llmir.errors import InputError, OutputError
 
 
 @contextmanager
-def new_folder(path: Path, marker: str) -> Generator[Path]:
+def new_folder(path: Path, ours: Sequence[str]) -> Generator[Path]:
     """A folder beside `path` to fill, which takes its place when everything went well.
 
-    An existing folder is replaced only if it holds a file named `marker`, that is if it is one of ours.
+    An existing folder is replaced only if it holds the first of the files `ours`, and no others than these.
     Raises OutputError when `path` is something else or cannot be written; nothing is left behind then.
     """
-    check_replaceable(path, marker)
+    check_replaceable(path, ours)
     target = path.resolve()
     work = target.with_name(f".{target.name}.partial")
     shutil.rmtree(work, ignore_errors=True)  # what a killed run left
@@ -45,29 +45,29 @@ def new_folder(path: Path, marker: str) -> Generator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def check_output(path: Path, marker: str) -> None:
+def check_output(path: Path, ours: Sequence[str]) -> None:
     """OutputError when `new_folder` would fail, or would have to make the folder's parents."""
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent}: no such folder to write to")
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path.parent}: cannot be written")
-    check_replaceable(path, marker)
+    check_replaceable(path, ours)
 
 
-def check_replaceable(path: Path, marker: str) -> None:
+def check_replaceable(path: Path, ours: Sequence[str]) -> None:
     """OutputError when there is something at `path` that must not be replaced.
 
-    That is anything but a folder of ours, one the process stands in, and one that holds other folders.
+    That is anything but a folder of ours, one the process stands in, and one that holds anything but files of `ours`.
     """
     if not path.exists():
         return
-    if not (path / marker).is_file():
-        raise OutputError(f"{path}: exists and is not an LLMIR program (it has no {marker}); choose another output")
+    if not (path / ours[0]).is_file():
+        raise OutputError(f"{path}: exists and is not an LLMIR program (it has no {ours[0]}); choose another output")
     if Path.cwd().is_relative_to(path.resolve()):
         raise OutputError(f"{path}: the current folder cannot be replaced; run from outside it")
     for inner in sorted(path.iterdir()):
-        if inner.is_dir():
-            raise OutputError(f"{path}: holds the folder {inner.name}, which would be lost; choose another output")
+        if inner.is_dir() or inner.name not in ours:
+            raise OutputError(f"{path}: holds {inner.name}, which would be lost; choose another output")
 
 
 def sync(path: Path) -> None:

@@ -24,9 +24,11 @@ from llmir.program.tensors import Tensor
 
 MODEL, WEIGHTS, MANIFEST = "model.mlir", "weights.safetensors", "llmir.json"
 TOKENIZER, TOKENIZER_CONFIG, CONFIG = "tokenizer.json", "tokenizer_config.json", "config.json"
-CHAT_TEMPLATE = "chat_template.jinja"
-COMPANIONS = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE)
+CHAT_TEMPLATE, GENERATION_CONFIG = "chat_template.jinja", "generation_config.json"
+COMPANIONS = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE, GENERATION_CONFIG)
 """Files a model may come with; they travel with the program unchanged."""
+FILES = (MANIFEST, MODEL, WEIGHTS, *COMPANIONS)
+"""Every file a program folder can hold."""
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Program:
         """Write the program as a folder, atomically; InputError when it cannot be written."""
         tensors = self.stored_tensors()
         self.module.attributes["llm.weights"] = StringAttr(WEIGHTS)
-        with new_folder(path, MANIFEST) as folder:
+        with new_folder(path, FILES) as folder:
             (folder / MODEL).write_text(str(self.module) + "\n")
             for name, content in self.files.items():
                 (folder / name).write_bytes(content)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_models import softmax
 
 from llmir.errors import InputError
 from llmir.evaluation.generation import choose, generate
-from models import softmax
 
 VOCABULARY = 20
 Float = NDArray[np.float32]

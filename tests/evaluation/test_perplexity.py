@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_models import softmax
 
 from llmir.errors import InputError
 from llmir.evaluation.perplexity import ROWS, log_softmax, perplexity
-from models import softmax
 
 VOCABULARY = 50
 Float = NDArray[np.float32]

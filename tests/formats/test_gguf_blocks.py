@@ -160,9 +160,7 @@ def test_dequantize_covers_every_listed_type(type: GGMLQuantizationType) -> None
     assert values.shape == (2, 2, 2 * block_elements)
 
 
-@pytest.mark.parametrize(
-    "type", sorted(DEQUANTIZABLE - {Q.F64, Q.I8, Q.I16, Q.I32, Q.I64}), ids=lambda type: type.name
-)
+@pytest.mark.parametrize("type", sorted(DEQUANTIZABLE - {Q.F64, Q.I8, Q.I16, Q.I32, Q.I64}), ids=lambda type: type.name)
 def test_dequantize_is_the_gguf_package(type: GGMLQuantizationType) -> None:
     raw = random_rows(type, (17, 2), seed=5)
     assert_same_bits(dequantize(type, raw), reference(type, raw))

@@ -10,18 +10,7 @@ import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Type
-
-from llmir.dialects.llm.types import QuantizedTensorType
-from llmir.dialects.llm.weights import weights as declared_weights
-from llmir.frontends.gguf import checkpoint_name, open_gguf
-from llmir.frontends.gguf import read_config as read_gguf_config
-from llmir.frontends.gguf_file import GGUFFile
-from llmir.frontends.huggingface import read_config
-from llmir.passes.pipeline import Pipeline, compile_numpy
-from llmir.program.chat import prompting
-from llmir.program.program import Program, open_program
-from llmir.program.quantized_weights import read_quantized
-from models import (
+from tiny_models import (
     Array,
     Arrays,
     Config,
@@ -35,6 +24,17 @@ from models import (
     reference_logits,
     write_gguf,
 )
+
+from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.weights import weights as declared_weights
+from llmir.frontends.gguf import checkpoint_name, open_gguf
+from llmir.frontends.gguf import read_config as read_gguf_config
+from llmir.frontends.gguf_file import GGUFFile
+from llmir.frontends.huggingface import read_config
+from llmir.passes.pipeline import Pipeline, compile_numpy
+from llmir.program.chat import prompting
+from llmir.program.program import Program, open_program
+from llmir.program.quantized_weights import read_quantized
 
 CONFIG = config_of()
 IDS = np.random.default_rng(1).integers(0, 259, 16)

@@ -370,9 +370,7 @@ def test_flipped_bytes_never_crash(small: Path, data: st.DataObject) -> None:
     content = bytearray(small.read_bytes())
     with GGUFFile.open(small) as file:
         header_end = min(entry.offset for entry in file.tensors.values())
-    flips = data.draw(
-        st.lists(st.tuples(st.integers(0, header_end - 1), st.integers(0, 255)), min_size=1, max_size=8)
-    )
+    flips = data.draw(st.lists(st.tuples(st.integers(0, header_end - 1), st.integers(0, 255)), min_size=1, max_size=8))
     for position, value in flips:
         content[position] = value
     error = _parse_within_memory(bytes(content))

@@ -7,14 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xdsl.dialects.builtin import NoneAttr
-
-from llmir.errors import InputError
-from llmir.frontends.huggingface import is_huggingface, open_huggingface, read_config
-from llmir.frontends.llama_family import LlamaConfig
-from llmir.passes.pipeline import compile_numpy
-from llmir.program.program import Program
-from models import (
+from tiny_models import (
     DTYPES,
     Config,
     config_of,
@@ -25,6 +18,13 @@ from models import (
     write_json,
     write_safetensors,
 )
+from xdsl.dialects.builtin import NoneAttr
+
+from llmir.errors import InputError
+from llmir.frontends.huggingface import is_huggingface, open_huggingface, read_config
+from llmir.frontends.llama_family import LlamaConfig
+from llmir.passes.pipeline import compile_numpy
+from llmir.program.program import Program
 
 IDS = np.random.default_rng(1).integers(0, 259, 16)
 
@@ -182,7 +182,7 @@ def test_companions(tmp_path: Path) -> None:
     (folder / "chat_template.jinja").write_text("template")
     (folder / "generation_config.json").write_text("{}")
     program = open_huggingface(folder)
-    names = {"config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}
+    names = {"config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"}
     assert program.files == {name: (folder / name).read_bytes() for name in names}
     assert (program.name, program.notes) == (str(folder), [])
     assert program.history == [{"source": "model", "format": "huggingface"}]

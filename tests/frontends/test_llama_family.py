@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_models import Array, Config, config_of, random_weights, reference_logits, weight_shapes
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
 
@@ -21,7 +22,6 @@ from llmir.passes.pipeline import compile_numpy
 from llmir.program.context import LLMContext
 from llmir.program.store import WeightStore
 from llmir.program.tensors import MemoryTensor
-from models import Array, Config, config_of, random_weights, reference_logits, weight_shapes
 
 IDS = np.random.default_rng(1).integers(0, 259, 20)
 KINDS: dict[str, Config] = {

@@ -13,6 +13,8 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from llmir.errors import InputError, UsageError
+from llmir.passes.assign_schemes import SchemeAssignmentPass
+from llmir.passes.pipeline import Pipeline
 from llmir.passes.pipeline_text import (
     Element,
     Value,
@@ -253,3 +255,10 @@ def test_types_and_defaults_in_words() -> None:
         "pair": "(int, float) = 1,2.0",
     }
     assert options_of(Demanding)["size"].required
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a b", "a,b", "line\nbreak", "*.down_proj", "{x}", "1e-3", "true", ""])
+def test_any_text_survives_printing(name: str) -> None:
+    passes = (SchemeAssignmentPass(exclude=(name, "x"), weight_type="i8"),)
+    text = str(Pipeline(passes))
+    assert Pipeline.parse(text).passes == passes

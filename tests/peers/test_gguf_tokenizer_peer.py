@@ -27,9 +27,7 @@ RECORD: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "llamacpp_
 TEXTS: list[str] = RECORD["texts"]
 
 REPOSITORY = Path(__file__).parents[2]
-SMOLLM2 = Path(
-    os.environ.get("LLMIR_SMOLLM2_GGUF", REPOSITORY / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf")
-)
+SMOLLM2 = Path(os.environ.get("LLMIR_SMOLLM2_GGUF", REPOSITORY / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"))
 
 Fields = Mapping[str, GGUFValue]
 Encode = Callable[[str, bool], list[int]]

@@ -10,11 +10,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
-
-from llmir.backends.numpy.session import Session
-from llmir.frontends.registry import open_model
-from llmir.passes.pipeline import compile_numpy
-from models import (
+from tiny_models import (
     ARCHITECTURES,
     Array,
     Arrays,
@@ -28,6 +24,10 @@ from models import (
     read_json,
     write_gguf,
 )
+
+from llmir.backends.numpy.session import Session
+from llmir.frontends.registry import open_model
+from llmir.passes.pipeline import compile_numpy
 
 torch: Any = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")
@@ -224,8 +224,9 @@ def test_gguf_rope_factors(tmp_path: Path) -> None:
 
 def test_chat_template_saved_by_transformers(tmp_path: Path) -> None:
     """`--chat` gives what apply_chat_template gives, from a folder transformers 5 wrote."""
+    from tiny_models import CHAT_TEMPLATE, byte_tokenizer, huggingface_folder
+
     from llmir.program.chat import prompting
-    from models import CHAT_TEMPLATE, byte_tokenizer, huggingface_folder
 
     folder = huggingface_folder(tmp_path / "model", tokenizer=False)
     peer = transformers.PreTrainedTokenizerFast(

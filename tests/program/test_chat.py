@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_models import BOS, CHAT_TEMPLATE, EOS, byte_ids, byte_tokenizer
 from xdsl.dialects.builtin import ModuleOp
 
 from llmir.errors import InputError
 from llmir.program.chat import Prompting, prompting
 from llmir.program.program import Program
 from llmir.program.store import WeightStore
-from models import BOS, CHAT_TEMPLATE, EOS, byte_ids, byte_tokenizer
 
 
 def prompting_of(config: Any, model: Any = None, **files: bytes) -> Prompting:

@@ -18,7 +18,7 @@ import pytest
 from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 
 from llmir.dialects.parser import parse_module
-from llmir.errors import InputError
+from llmir.errors import InputError, OutputError
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedFormat
@@ -117,13 +117,22 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
 
 def test_a_program_is_replaced(tmp_path: Path) -> None:
     program().save(tmp_path / "p")
-    (tmp_path / "p" / "left over").write_text("x")
+    (tmp_path / "p" / "tokenizer.json").write_text("of the program before")
     changed = program()
     changed.history.append({"pipeline": "calibrate"})
     changed.save(tmp_path / "p")
     assert len(open_program(tmp_path / "p").history) == 2
-    assert not (tmp_path / "p" / "left over").exists()
+    assert not (tmp_path / "p" / "tokenizer.json").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["p"]
+
+
+def test_a_program_with_other_files_is_not_replaced(tmp_path: Path) -> None:
+    program().save(tmp_path / "p")
+    before = contents(tmp_path / "p")
+    (tmp_path / "p" / "notes.txt").write_text("x")
+    with pytest.raises(OutputError, match="holds notes.txt, which would be lost; choose another output"):
+        program().save(tmp_path / "p")
+    assert contents(tmp_path / "p") == {**before, "notes.txt": b"x"}
 
 
 def test_a_program_can_be_saved_over_the_one_it_was_opened_from(tmp_path: Path) -> None:

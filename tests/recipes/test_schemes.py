@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_models import huggingface_folder
 
 from llmir.errors import UsageError
 from llmir.frontends.registry import open_model
@@ -15,7 +16,6 @@ from llmir.passes.calibrate import QuantizationCalibrationPass
 from llmir.passes.locations import module_name
 from llmir.passes.pipeline import Pipeline
 from llmir.recipes.schemes import SCHEMES, adapt, pipeline, recipe
-from models import huggingface_folder
 
 DATA = QuantizationCalibrationPass(text="data.txt")
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tiny_models import config_of, huggingface_folder, stored, weight_shapes
 
 from llmir.frontends.registry import open_model
 from llmir.passes.pipeline import Pipeline
 from llmir.program.program import Program
 from llmir.reports.sizes import size_report
 from llmir.reports.tables import bytes_text, size_table
-from models import config_of, huggingface_folder, stored, weight_shapes
 
 CONFIG = config_of()
 UP = "model.layers.0.mlp.up_proj.weight"

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models import Config, config_of, llmir, random_weights, tree, write_gguf
+from tiny_models import Config, config_of, llmir, random_weights, tree, write_gguf
 
 Capture = pytest.CaptureFixture[str]
 UP = "model.layers.0.mlp.up_proj.weight"

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models import (
+from tiny_models import (
     Config,
     config_of,
     huggingface_folder,

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
+from tiny_models import huggingface_folder, llmir, tree
 
 from llmir.program import program as program_module
-from models import huggingface_folder, llmir, tree
 
 Capture = pytest.CaptureFixture[str]
 

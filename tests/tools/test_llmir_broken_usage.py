@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models import config_of, huggingface_folder, llmir, random_weights, tree, write_gguf
+from tiny_models import config_of, huggingface_folder, llmir, random_weights, tree, write_gguf
 
 Capture = pytest.CaptureFixture[str]
 
@@ -296,7 +295,7 @@ def test_run(case: str, model: Path, capsys: Capture) -> None:
 
 
 def test_chat_template(model: Path, tmp_path: Path, capsys: Capture) -> None:
-    from models import write_tokenizer
+    from tiny_models import write_tokenizer
 
     folder = shutil.copytree(model, tmp_path / "model")
     write_tokenizer(folder, chat_template=None)

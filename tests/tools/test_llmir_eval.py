@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models import (
+from tiny_models import (
     BOS,
     Array,
     byte_ids,

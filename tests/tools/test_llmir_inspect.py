@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
-
-from llmir import __version__
-from models import (
+from tiny_models import (
     Array,
     config_of,
     huggingface_folder,
@@ -22,6 +20,8 @@ from models import (
     weight_shapes,
     write_gguf,
 )
+
+from llmir import __version__
 
 Capture = pytest.CaptureFixture[str]
 CONFIG = config_of()

@@ -231,7 +231,7 @@ class BreakingPass(ModulePass):
 
     how: str
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:  # noqa: ARG002
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Leave invalid IR, or raise an exception."""
         if self.how != "ir":
             raise EXCEPTIONS[self.how]

@@ -11,11 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from llmir.frontends.registry import open_model
-from llmir.passes.pipeline import Pipeline
-from llmir.recipes.schemes import SCHEMES
-from models import (
+from tiny_models import (
     config_of,
     folder_bytes,
     huggingface_folder,
@@ -26,6 +22,10 @@ from models import (
     tree,
     weight_shapes,
 )
+
+from llmir.frontends.registry import open_model
+from llmir.passes.pipeline import Pipeline
+from llmir.recipes.schemes import SCHEMES
 
 Capture = pytest.CaptureFixture[str]
 Shape = tuple[int, int]
@@ -320,7 +320,7 @@ def test_output_holds_another_folder(model: Path, tmp_path: Path, capsys: Captur
     before = tree(tmp_path)
     for command in (["import"], ["quantize", "-q", "W4A16"]):
         message = llmir(capsys, *command, program, "-o", program).error()
-        assert message == f"{program}: holds the folder inside, which would be lost; choose another output"
+        assert message == f"{program}: holds inside, which would be lost; choose another output"
     assert tree(tmp_path) == before
 
 

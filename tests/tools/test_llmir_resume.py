@@ -126,9 +126,7 @@ def test_a_full_disk_keeps_what_is_finished(
     assert folder_bytes(output) == complete
 
 
-def test_input_that_cannot_be_quantized_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_input_that_cannot_be_quantized_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quantize", "demo", "-q", "W4A16", "--group-size", "64", "-o", str(tmp_path / "ok")]) == 0
     with pytest.raises(SystemExit):
         main(["quantize", "demo", "-q", "W4A16", "--group-size", "100", "-o", str(tmp_path / "out")])

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from models import (
+from tiny_models import (
     BOS,
     EOS,
     byte_ids,

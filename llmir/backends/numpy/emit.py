@@ -26,14 +26,13 @@ from xdsl.dialects.builtin import (
     NoneAttr,
     StringAttr,
 )
-from xdsl.ir import Attribute, Operation, SSAValue, TypeAttribute
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from llmir.dialects.kernel import CallOp, LoadOp
 from llmir.dialects.llm.attributes import RopeScalingAttr
 from llmir.dialects.llm.types import QuantizedTensorType, element_of, float_dtype
 from llmir.dialects.llm.weights import WeightOp
 from llmir.errors import InputError
-from llmir.formats.elements import Element
 
 HEADER = '''"""Generated from kernel IR; weights are read with load(name, layout)."""
 
@@ -223,11 +222,8 @@ def _last_uses(ops: list[Operation]) -> dict[SSAValue, int]:
     return {value: position for position, op in enumerate(ops) for value in op.operands}
 
 
-def _parameter_name(type: TypeAttribute | Attribute) -> str:
-    if isinstance(type, IntegerType):
-        format: Element = element_of(type)
-        return format.name
-    return float_dtype(type).name
+def _parameter_name(type: Attribute) -> str:
+    return element_of(type).name if isinstance(type, IntegerType) else float_dtype(type).name
 
 
 def format_expression(type: QuantizedTensorType) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmir.backends.numpy.kernels import multiply_transposed
+from llmir.errors import InputError
 from llmir.formats.elements import Integer, element
 from llmir.formats.granularity import Granularity
 from llmir.formats.packing import unpack
@@ -57,7 +58,10 @@ def quantize(
     """Codes of x: with the given constant parameters (flat), or with those of x itself (dynamic)."""
     x = x.astype(np.float32, copy=False)
     if scale is None:
-        return quantize_array(x, format, "absmax" if format.symmetric else "minmax")
+        try:
+            return quantize_array(x, format, "absmax" if format.symmetric else "minmax")
+        except ValueError as e:
+            raise InputError(f"an activation cannot be quantized: {e}; the model's weights or scales are broken") from e
     parameters = Parameters(scale, zero_point)
     codes = encode(format.granularity.split(x), parameters, format)
     return assemble(codes, parameters, format, x.shape)
