@@ -117,12 +117,12 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
 
 def test_a_program_is_replaced(tmp_path: Path) -> None:
     program().save(tmp_path / "p")
-    (tmp_path / "p" / "tokenizer.json").write_text("of the program before")
+    (tmp_path / "p" / "chat_template.jinja").write_text("of the program before")
     changed = program()
     changed.history.append({"pipeline": "calibrate"})
     changed.save(tmp_path / "p")
     assert len(open_program(tmp_path / "p").history) == 2
-    assert not (tmp_path / "p" / "tokenizer.json").exists()
+    assert not (tmp_path / "p" / "chat_template.jinja").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["p"]
 
 
@@ -130,7 +130,7 @@ def test_a_program_with_other_files_is_not_replaced(tmp_path: Path) -> None:
     program().save(tmp_path / "p")
     before = contents(tmp_path / "p")
     (tmp_path / "p" / "notes.txt").write_text("x")
-    with pytest.raises(OutputError, match="holds notes.txt, which would be lost; choose another output"):
+    with pytest.raises(OutputError, match=r"holds notes\.txt, which would be lost; choose another output"):
         program().save(tmp_path / "p")
     assert contents(tmp_path / "p") == {**before, "notes.txt": b"x"}
 
