@@ -223,7 +223,7 @@ def _last_uses(ops: list[Operation]) -> dict[SSAValue, int]:
 
 
 def _parameter_name(type: Attribute) -> str:
-    return element_of(type).name if isinstance(type, IntegerType) else float_dtype(type).name
+    return element_of(cast(Attribute, type)).name if isinstance(type, IntegerType) else float_dtype(type).name
 
 
 def format_expression(type: QuantizedTensorType) -> str:
