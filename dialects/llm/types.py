@@ -335,7 +335,7 @@ class MixedType(ParametrizedAttribute, TypeAttribute):
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         """Parse `<i8,i4>`."""
-        return [ArrayAttr(parser.parse_comma_separated_list(parser.Delimiter.ANGLE, parser.parse_type))]  # type: ignore[arg-type]
+        return [ArrayAttr(parser.parse_comma_separated_list(parser.Delimiter.ANGLE, parser.parse_type))]
 
     def print_parameters(self, printer: Printer) -> None:
         """Print `<i8,i4>`."""

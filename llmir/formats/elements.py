@@ -73,7 +73,7 @@ class Minifloat:
     @property
     def bits(self) -> int:
         """Width in bits."""
-        return int(re.match(r"f(\d+)", self.name)[1])  # type: ignore[index]
+        return int(self.name[1])  # f8..., f6..., f4...
 
     @property
     def maximum(self) -> float:

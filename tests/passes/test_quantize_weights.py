@@ -83,7 +83,7 @@ def test_loads_are_followed_by_dequantize_and_schemes_are_done() -> None:
         real = weight_of(layer).owner
         assert isinstance(real, DequantizeOp)
         assert isinstance(real.input.owner, LoadWeightOp)
-        assert real.output.type == TensorType(f32, real.input.owner.result.type.get_shape())  # type: ignore[union-attr]
+        assert real.output.type == TensorType(f32, real.input.owner.result.type.get_shape())
         assert "llm.scheme" not in layer.attributes
     assert not any(isinstance(w.type, QuantizedTensorType) for n, w in weights(program.module).items() if "norm" in n)
 
