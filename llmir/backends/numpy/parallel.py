@@ -8,6 +8,7 @@ spins on a core that elementwise work could use.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -42,10 +43,18 @@ def matrix_library_alone() -> AbstractContextManager[Any]:
 
 
 def run_pieces(pieces: Sequence[Piece]) -> None:
-    """Run all pieces, in any order."""
-    if len(pieces) < 2 or threads() == 1:
-        for piece in pieces:
+    """Run all pieces, in any order; the calling thread takes part."""
+    waiting = deque(pieces)
+
+    def work() -> None:
+        while waiting:
+            try:
+                piece = waiting.popleft()
+            except IndexError:  # another thread was faster
+                return
             piece()
-        return
-    for done in [_pool().submit(piece) for piece in pieces]:
-        done.result()
+
+    helpers = [_pool().submit(work) for _ in range(min(threads(), len(pieces)) - 1)]
+    work()
+    for helper in helpers:
+        helper.result()
