@@ -31,7 +31,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import AnyFloat, IntegerType, ModuleOp
+from xdsl.dialects.builtin import AnyFloat, IntAttr, IntegerType, ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
@@ -187,6 +187,7 @@ def check_layer(name: str, layer: LinearOp | EmbeddingOp, scheme: SchemeAttr) ->
     """InputError when a layer's shapes do not admit the scheme."""
     try:
         if isinstance(scheme.weight, QuantizationAttr):
+            check_groups(scheme.weight, shape_of(weight_of(layer))[-1])
             scheme.weight.tensor_type(shape_of(weight_of(layer)))
         if isinstance(scheme.input, QuantizationAttr):
             if isinstance(layer, EmbeddingOp):
@@ -194,6 +195,16 @@ def check_layer(name: str, layer: LinearOp | EmbeddingOp, scheme: SchemeAttr) ->
             scheme.input.tensor_type(shape_of(layer.input))
     except VerifyException as e:
         raise InputError(f"layer '{name}': {e}") from e
+
+
+def check_groups(wanted: QuantizationAttr, size: int) -> None:
+    """VerifyException when groups do not divide a layer's input size and may not be padded."""
+    group = wanted.group_size.data if isinstance(wanted.group_size, IntAttr) else 1
+    if size % group and not wanted.allows_padding:
+        raise VerifyException(
+            f"group_size {group} does not divide its input size {size}; use a divisor, "
+            "or allow a short last group with weight-pad (llmir quantize --pad)"
+        )
 
 
 def _float(name: str) -> AnyFloat:
