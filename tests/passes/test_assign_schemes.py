@@ -108,7 +108,7 @@ def test_every_option_shows_in_the_scheme(options: str, expected: str) -> None:
         ("weight-type=i4 weight-granularity=per_row", "unknown granularity 'per_row'"),
         ("input-type=i8 input-granularity=per_channel", "an input's rows are tokens: use per_token instead of per_channel"),
         ("input-type=i8 ops=embedding", "layer 'model.embed_tokens': an embedding's input are token ids"),
-        ("input-type=i8 input-group-size=20 input-dynamic=true", "group_size 20 does not divide its input size 32"),
+        ("input-type=i8 input-group-size=20 input-dynamic=true", "group_size 20 does not divide dimension 1 of size 32"),
         ("weight-type=i8 weight-zero-point=i4", "zero point type i4 cannot hold every i8 code"),
         ("weight-type=i8 weight-zero-point=i8 weight-min=f16", "zp and min exclude each other"),
         ("weight-type=f8E5M2 weight-zero-point=f16", "f8E5M2 codes are floats and have no zero point"),
