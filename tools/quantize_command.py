@@ -21,6 +21,9 @@ from llmir.reports.tables import bytes_text, facts_table, size_table
 from llmir.targets.registry import TARGETS
 from llmir.tools.console import Output, peak_memory, progress_bar
 
+NOT_QUANTIZED = "not quantized: "
+"""How `assign-schemes` begins what it says of a layer it leaves alone; its weight may be codes already."""
+
 SAME_NAME = (
     "weight_type",
     "weight_scale",
@@ -190,7 +193,9 @@ def outcome(before: SizeReport, after: SizeReport, output: Path) -> list[tuple[s
     layers = [t for t in after.tensors if t.kind != OTHER]
     linear = after.linear_bits_per_weight
     facts = [("quantized", f"{quantized} of {len(layers)} layer tensors")]
-    facts += [("again", f"{count}: {remark}") for remark, count in after.remarks().items()]
+    for said, count in after.remarks().items():
+        kept = said.removeprefix(NOT_QUANTIZED)
+        facts.append(("again", f"{count}: {said}") if kept == said else ("codes kept", f"{count}: {kept}"))
     facts += [("left alone", f"{count}: {reason}") for reason, count in after.reasons().items()]
     others = [t for t in after.tensors if t.kind == OTHER]
     if others:

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gguf import GGMLQuantizationType
 from tiny_models import (
     config_of,
     folder_bytes,
     huggingface_folder,
     llmir,
+    quantized_tensors,
     random_weights,
     read_json,
     stored,
     tree,
     weight_shapes,
+    write_gguf,
 )
 
 from llmir.frontends.registry import open_model
@@ -346,3 +349,19 @@ def test_output_is_a_link_to_a_program(model: Path, tmp_path: Path, capsys: Capt
     assert (tmp_path / "link").is_symlink()
     assert "i4" in (tmp_path / "program" / "model.mlir").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "program"]
+
+
+def test_codes_of_a_gguf_file_are_kept_or_quantized_again_and_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_of("llama", tie_word_embeddings=True)
+    source = write_gguf(
+        tmp_path / "model.gguf", config, random_weights(config), quantized_tensors(GGMLQuantizationType.Q8_0)
+    )
+    done = llmir(capsys, "quantize", source, "-q", "W8A16", "-o", tmp_path / "out")
+    assert done.status == 0
+    assert "14: quantized again, from i8 codes" in done.out
+    assert "1: the recipe is for linear layers" in done.out
+    kept = "model.embed_tokens.weight.codes"
+    before, after = (open_model(str(model)).weights[kept].read() for model in (source, tmp_path / "out"))
+    np.testing.assert_array_equal(before, after)
