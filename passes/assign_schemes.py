@@ -43,7 +43,7 @@ from llmir.dialects.llm.types import element_type, float_type
 from llmir.errors import InputError
 from llmir.formats.elements import element
 from llmir.passes.locations import module_name
-from llmir.passes.remarks import REMARK, remark
+from llmir.passes.remarks import NOT_QUANTIZED, REMARK, remark
 from llmir.program.safetensors_file import DTYPES
 from llmir.quantizers.registry import quantize
 
@@ -109,10 +109,10 @@ class SchemeAssignmentPass(ModulePass):
 
     def _reason(self, name: str, layer: Operation, excluded: list[str]) -> str:
         if name in excluded:
-            return "not quantized: excluded by the recipe"
+            return f"{NOT_QUANTIZED}excluded by the recipe"
         if not self._is_kind(layer):
-            return f"not quantized: the recipe is for {' and '.join(self.ops)} layers"
-        return "not quantized: matched by no rule of the recipe"
+            return f"{NOT_QUANTIZED}the recipe is for {' and '.join(self.ops)} layers"
+        return f"{NOT_QUANTIZED}matched by no rule of the recipe"
 
     def scheme(self) -> SchemeAttr:
         """The scheme the options describe; InputError when they contradict each other."""

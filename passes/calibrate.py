@@ -40,6 +40,7 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from llmir.backends.numpy.session import Session
+from llmir.dialects.kernel import CallOp
 from llmir.dialects.llm.attributes import QuantizationAttr
 from llmir.dialects.llm.model import LinearOp
 from llmir.dialects.llm.quantization import ObserveOp
@@ -165,7 +166,7 @@ def run(
 def _observes(session: Session, function: str) -> bool:
     """True when a function of the session's module holds an observer."""
     body = session.functions[function].body
-    return any(getattr(op, "kernel_name", "") == "observe" for op in body.walk())
+    return any(isinstance(op, CallOp) and op.kernel_name == "observe" for op in body.walk())
 
 
 def functions_by_role(module: ModuleOp) -> dict[str, list[str]]:

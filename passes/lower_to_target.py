@@ -37,7 +37,7 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from llmir.dialects.kernel import CallOp, LoadOp
-from llmir.dialects.llm.model import EmbeddingOp, LinearOp, RopeOp, SiluOp
+from llmir.dialects.llm.model import EmbeddingOp, LinearOp, RopeOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp, integer_code, shape_of
 from llmir.dialects.llm.types import FLOATS, MixedQuantizedTensorType, QuantizedTensorType, as_tensor, float_dtype
 from llmir.dialects.llm.weights import LoadWeightOp, WeightOp
@@ -86,14 +86,14 @@ class _Lowering:
         match op:
             case LoadWeightOp():
                 self.load(op)
-            case DequantizeOp() if isinstance(op.input.owner, LoadWeightOp | LoadOp):
+            case DequantizeOp() if isinstance(op.input.owner, LoadWeightOp):
                 self.load_dense(op)
             case EmbeddingOp():
                 self.embedding(op)
             case QuantizedMatmulOp():
                 self.matmul(op)
             case LinearOp():
-                self.call(op, self.kernel(op), _operands(op), {})
+                self.call(op, self.kernel(op), list(op.operands), {})
             case arith.MulfOp() if (gate := _activation(op)) is not None:
                 self.silu_multiply(op, gate)
             case tensor.ExpandShapeOp() | tensor.CollapseShapeOp():
@@ -112,7 +112,7 @@ class _Lowering:
                 self.call(op, self.kernel(op), [op.input, zero.result, op.factors], dict(op.properties))
             case _:
                 constants = dict(op.properties) if op.name.startswith("llm.") else {}
-                self.call(op, self.kernel(op), _operands(op), constants)
+                self.call(op, self.kernel(op), list(op.operands), constants)
 
     def kernel(self, op: Operation) -> str:
         if op.name not in self.target.kernels:
@@ -139,7 +139,7 @@ class _Lowering:
 
     def load_dense(self, op: DequantizeOp) -> None:
         source = op.input.owner
-        assert isinstance(source, LoadWeightOp | LoadOp)
+        assert isinstance(source, LoadWeightOp)
         load = LoadOp(source.symbol, self.target.dense_layout, op.input.type, _computed(op.output.type))
         _replace(op, [load, *_rounding(load.result, op.output.type)])
 
@@ -246,18 +246,12 @@ class _Lowering:
 _PURE = (LoadWeightOp, arith.ConstantOp, tensor.DimOp, LoadOp)
 
 
-def _operands(op: Operation) -> list[SSAValue]:
-    return list(op.operands)
-
-
 def _activation(op: arith.MulfOp) -> SSAValue | None:
     """The gate of silu(gate) * up, if the activation (already lowered) has no other use."""
     owner = op.lhs.owner
     single = sum(1 for _ in op.lhs.uses) == 1
     if single and isinstance(owner, CallOp) and owner.kernel_name == "silu":
         return owner.arguments[0]
-    if single and isinstance(owner, SiluOp):
-        return owner.input
     return None
 
 

@@ -6,6 +6,8 @@ from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Operation
 
 REMARK = "llm.remark"
+NOT_QUANTIZED = "not quantized: "
+"""How a remark begins that says why a layer is left alone."""
 
 
 def remark(op: Operation, text: str) -> None:

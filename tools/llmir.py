@@ -221,8 +221,9 @@ def main(arguments: list[str] | None = None) -> int:
         fail(str(e), 1)
     except click.ClickException as e:
         fail(e.format_message(), e.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        fail("interrupted", 130)
+    except (click.Abort, KeyboardInterrupt) as e:
+        said = str(e.__cause__ or e)
+        fail(f"interrupted; {said}" if said else "interrupted", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -12,17 +12,15 @@ from llmir.passes.assign_schemes import quantizable, scheme_of
 from llmir.passes.calibrate import QuantizationCalibrationPass
 from llmir.passes.locations import module_name
 from llmir.passes.pipeline import Pipeline, compile_numpy
+from llmir.passes.remarks import NOT_QUANTIZED, remark_of
 from llmir.program.files import check_output
 from llmir.program.journal import Journal, identity, journal_folder
-from llmir.program.program import FILES, Program
+from llmir.program.program import FILES, WEIGHTS, Program
 from llmir.recipes.schemes import Recipe, adapt, pipeline, recipe
 from llmir.reports.sizes import OTHER, SizeReport, size_report
 from llmir.reports.tables import bytes_text, facts_table, size_table
 from llmir.targets.registry import TARGETS
 from llmir.tools.console import Output, peak_memory, progress_bar
-
-NOT_QUANTIZED = "not quantized: "
-"""How `assign-schemes` begins what it says of a layer it leaves alone; its weight may be codes already."""
 
 SAME_NAME = (
     "weight_type",
@@ -109,6 +107,8 @@ def quantize_to(output: Path, program: Program, passes: Pipeline, journal: Journ
     except InputError:
         journal.close()
         raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(journal.hint()) from None
     journal.close()
     return journal.kept
 
@@ -179,8 +179,7 @@ def show_plan(out: Output, program: Program, passes: Pipeline) -> None:
     layers: list[dict[str, Any]] = []
     for layer in quantizable(program.module):
         scheme = scheme_of(layer)
-        remark = layer.attributes.get("llm.remark")
-        said = str(scheme) if scheme is not None else getattr(remark, "data", "no rule for it")
+        said = str(scheme) if scheme is not None else remark_of(layer) or "no rule for it"
         layers.append({"module": module_name(layer), "scheme": None if scheme is None else str(scheme), "said": said})
         out.show(f"{layers[-1]['module']}: {said}")
     out.show(f"pipeline: {passes}", "nothing was written (--dry-run)")
@@ -194,7 +193,7 @@ def outcome(before: SizeReport, after: SizeReport, output: Path) -> list[tuple[s
     linear = after.linear_bits_per_weight
     facts = [("quantized", f"{quantized} of {len(layers)} layer tensors")]
     for said, count in after.remarks().items():
-        kept = said.removeprefix(NOT_QUANTIZED)
+        kept = said.removeprefix(NOT_QUANTIZED)  # left alone, but codes already when the file was read
         facts.append(("again", f"{count}: {said}") if kept == said else ("codes kept", f"{count}: {kept}"))
     facts += [("left alone", f"{count}: {reason}") for reason, count in after.reasons().items()]
     others = [t for t in after.tensors if t.kind == OTHER]
@@ -215,4 +214,4 @@ def outcome(before: SizeReport, after: SizeReport, output: Path) -> list[tuple[s
 
 def weight_file_bytes(output: Path) -> int:
     """Size of the weights file, its header included."""
-    return (output / "weights.safetensors").stat().st_size
+    return (output / WEIGHTS).stat().st_size

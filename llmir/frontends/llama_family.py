@@ -232,7 +232,6 @@ class _Body:
             argument.name_hint = name
         self.arguments: list[SSAValue] = list(self.block.args)
         self.builder = Builder(InsertPoint.at_end(self.block))
-        self._zero: SSAValue | None = None
 
     def add(self, op: Operation, name: str) -> SSAValue:
         """Append an operation with one result; the result's name."""

@@ -133,12 +133,14 @@ def companions(folder: Path) -> dict[str, bytes]:
 
 
 def parse_program_text(text: str, name: str) -> ModuleOp:
-    """Parse and verify a module; InputError with file, line and column otherwise."""
+    """Parse and verify a module; InputError says what is wrong with it, and where the text cannot be parsed."""
     try:
         module = parse_module(LLMContext.new(), text, name)
         module.verify()
     except ParseError as e:
-        raise InputError(f"{name}: {e.msg}") from e
+        line = e.span.input.content.count("\n", 0, e.span.start) + 1
+        column = e.span.start - e.span.input.content.rfind("\n", 0, e.span.start)
+        raise InputError(f"{name}: line {line}, column {column}: {e.msg}") from e
     except VerifyException as e:
         raise InputError(f"{name}: {e}") from e
     for op, message in symbol_errors(module):

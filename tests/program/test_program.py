@@ -23,7 +23,7 @@ from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedFormat
 from llmir.program.context import LLMContext
-from llmir.program.program import MANIFEST, MODEL, WEIGHTS, Program, is_program, open_program
+from llmir.program.program import MANIFEST, MODEL, WEIGHTS, Program, is_program, open_program, open_program_text
 from llmir.program.quantized_weights import put_quantized
 from llmir.program.store import WeightStore
 from llmir.program.tensors import MemoryTensor
@@ -255,3 +255,10 @@ def test_missing_files(file: str, tmp_path: Path) -> None:
     (folder / file).unlink()
     with pytest.raises(InputError, match=f"{file}: .*cannot be read: No such file"):
         open_program(folder)
+
+
+def test_a_parse_error_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "m.mlir"
+    path.write_text("builtin.module {\n  llm.weight @w :: tensor<2xf32>\n}\n")
+    with pytest.raises(InputError, match=r"m\.mlir: line 2, column 18: attribute expected"):
+        open_program_text(path)

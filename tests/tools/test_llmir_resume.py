@@ -61,7 +61,9 @@ def test_a_resumed_run_gives_the_same_bytes(
     interrupt(output, monkeypatch)
     assert not output.exists()
     assert len((journal_folder(output) / FINISHED).read_text().splitlines()) == STEPS
-    capsys.readouterr()
+    error = capsys.readouterr().err
+    assert "interrupted; finished weights are kept in" in error
+    assert "run again with --resume to continue" in error
     assert quantize(output, "--resume", "--json") == 0
     assert json.loads(capsys.readouterr().out)["resumed_weights"] == STEPS
     assert folder_bytes(output) == complete

@@ -74,7 +74,7 @@ def dequantize(x: QuantizedArray) -> Float:
 
 def embedding_rows(ids: NDArray[np.int64], table: QuantizedArray, *, bits: int, signed: bool, hidden: int) -> Float:
     """Rows of a quantized table [V, H] for ids [T]; `table.codes` are packed, only the rows read are unpacked."""
-    codes = unpack(table.codes[ids], bits, hidden, signed) if bits < 8 or signed else table.codes[ids]
+    codes = unpack(table.codes[ids], bits, hidden, signed)
     grouped = table.granularity.group_size is not None or table.granularity.axis == 0
 
     def rows(parameter: NDArray[Any] | None) -> NDArray[Any] | None:
