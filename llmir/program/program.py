@@ -138,8 +138,8 @@ def parse_program_text(text: str, name: str) -> ModuleOp:
         module = parse_module(LLMContext.new(), text, name)
         module.verify()
     except ParseError as e:
-        line = e.span.input.content.count("\n", 0, e.span.start) + 1
-        column = e.span.start - e.span.input.content.rfind("\n", 0, e.span.start)
+        line = text.count("\n", 0, e.span.start) + 1
+        column = e.span.start - text.rfind("\n", 0, e.span.start)
         raise InputError(f"{name}: line {line}, column {column}: {e.msg}") from e
     except VerifyException as e:
         raise InputError(f"{name}: {e}") from e
