@@ -1,10 +1,11 @@
 """Prefill and decode speed of the NumPy backend, against the same float32 matrix products in NumPy alone.
 
-    python benchmarks/prefill.py [MODEL] [--tokens 512] [--decode 32] [--repeats 5]
+    python benchmarks/prefill.py [MODEL] [--passes PIPELINE] [--tokens 512] [--decode 32] [--repeats 5]
 
 Prints one table. `products` multiplies float32 arrays of the shapes the program multiplies (linear layers,
 attention scores and averages of the causal part, logits), nothing else; the ratio says how much of a prefill
-is spent in them. Runs of both are interleaved and the fastest of each counts.
+is spent in them. Runs of both are interleaved and the fastest of each counts. `--passes` runs on the model first,
+`merge-projections` for instance.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from llmir.backends.numpy.session import Session
 from llmir.dialects.llm.model import AttentionOp, LinearOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp, shape_of
 from llmir.frontends.registry import open_model
-from llmir.passes.pipeline import compile_numpy
+from llmir.passes.pipeline import Pipeline, compile_numpy
 from llmir.program.program import Program
 
 Product = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -78,11 +79,14 @@ def decode(session: Session, prompt: NDArray[np.int64], count: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="demo")
+    parser.add_argument("--passes", default="")
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--decode", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     program = open_model(options.model)
+    if options.passes:
+        Pipeline.parse(options.passes).run(program)
     session = compile_numpy(program.module, program.weights)
     ids = np.random.default_rng(0).integers(0, session.vocabulary, options.tokens)
     pairs = products(program, options.tokens)

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from xdsl.context import Context
-from xdsl.dialects.arith import Arith
-from xdsl.dialects.builtin import Builtin
-from xdsl.dialects.func import Func
-from xdsl.dialects.tensor import Tensor
+from xdsl.ir import Dialect
 
-from llmir.dialects.kernel import KERNEL
-from llmir.dialects.llm import LLM
 
-LLMIR_DIALECTS = (Builtin, Func, Arith, Tensor, LLM, KERNEL)
+def new_builtin() -> Dialect:
+    """xDSL's builtin dialect with no resources in it.
+
+    A dialect holds the resources of the texts read with it, and gives those of another text with the same keys
+    other keys; so every context has its own.
+    """
+    from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
+    from xdsl.dialects.builtin import Builtin
+
+    return Dialect(Builtin.name, list(Builtin.operations), list(Builtin.attributes), [OpAsmDialectInterface()])
+
+
+def load_dialects(ctx: Context) -> None:
+    """Make a context know the dialects of LLMIR's programs.
+
+    They are imported here, so that tools which register dialects to be loaded when used do not wait for all of them.
+    """
+    from xdsl.dialects.arith import Arith
+    from xdsl.dialects.func import Func
+    from xdsl.dialects.tensor import Tensor
+
+    from llmir.dialects.kernel import KERNEL
+    from llmir.dialects.llm import LLM
+
+    for dialect in (new_builtin(), Func, Arith, Tensor, LLM, KERNEL):
+        ctx.load_dialect(dialect)
 
 
 def new_context() -> Context:
-    """A context that knows `LLMIR_DIALECTS`."""
+    """A context that knows the dialects of LLMIR's programs."""
     ctx = Context()
-    for dialect in LLMIR_DIALECTS:
-        ctx.load_dialect(dialect)
+    load_dialects(ctx)
     return ctx

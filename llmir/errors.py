@@ -10,6 +10,10 @@ class InputError(Exception):
     """
 
 
+class UnknownArchitecture(InputError):
+    """A model whose architecture we do not know; its tensors can be read all the same."""
+
+
 class OutputError(InputError):
     """The output cannot be written: no permission, no space, something else in its place (exit status 1)."""
 

@@ -27,8 +27,14 @@ def _numpy() -> type[Target]:
     return NumpyTarget
 
 
+def _mllm_ir() -> type[Target]:
+    from llmir.exporters.mllm_ir import MllmIRTarget
+
+    return MllmIRTarget
+
+
 UNIVERSE = Universe(
     all_dialects={"llm": _llm, "kernel": _kernel},
     all_passes=dict(PASSES),
-    all_targets={"numpy": _numpy},
+    all_targets={"numpy": _numpy, "mllm-ir": _mllm_ir},
 )

@@ -1,14 +1,26 @@
-"""`fuse-quantized-ops`: multiply codes where the IR dequantizes first.
+"""`fuse-quantized-ops`: multiply codes where the IR dequantizes first, and everything else that one operation does
+better than several.
 
-- linear(x, dequantize(w)) becomes quantized_matmul(x, w), and when x is itself dequantized codes,
-  linear(dequantize(q), dequantize(w)) becomes quantized_matmul(q, w): a product of integers.
-- embedding(ids, dequantize(t)) becomes embedding(ids, t).
-- quantize(dequantize(quantize(x))) with the same type and the same constant scale and zero point both times
-  becomes quantize(x): the codes are found again exactly. With parameters computed at run time they need not
-  be, so such pairs are left alone.
+In this order, one file of `passes/fusion` or one pass each:
 
-What is not fused gets an `llm.remark` that says why. Nothing is fused across a dequantize that rounds to a
-type narrower than f32, since the product would then see other weights.
+1. `absorb-transposes`: weights in the layout they are read in.
+2. Codes: linear(x, dequantize(w)) becomes quantized_matmul(x, w); when x is dequantized codes too, a product of
+   integers. embedding(ids, dequantize(t)) becomes embedding(ids, t). quantize(dequantize(q)) becomes q where every
+   code comes out as it was, else `llm.requantize(q)`; two requantizes become one where no code comes out
+   differently. quantize(quantized_matmul(q, w)) with constant scales becomes a matmul whose result is codes:
+   `out_scale`, `out_zero_point`. dequantize(quantize(x)) is never x.
+3. `fold-norm-scales`: static scales after a norm become part of its weight, if they are powers of two.
+4. `merge-projections`, where asked for: q, k and v, gate and up in one product.
+5. `fuse-gated-activations`: silu(gate) * up in one operation.
+
+Everything is exact, the order of float sums apart, except what the two options that round allow. What is not fused
+gets an `llm.remark` that says why. Nothing is fused across a dequantize that rounds to a type narrower than f32 where
+that would change a code.
+
+Options:
+  merge-projections  run `merge-projections`, which takes the layers' own weights out of the program (default false)
+  integer-bias       add biases of matmuls whose result is codes to the int32 sum, rounded to its unit (default false)
+  rounded-scales     `fold-norm-scales{rounded=true}` (default false)
 """
 
 from __future__ import annotations
@@ -16,112 +28,75 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, TensorType, f32
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
+from llmir.dialects.llm.fused import RequantizeOp
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp
-from llmir.dialects.llm.types import QuantizedTensorType
-from llmir.passes.remarks import remark
+from llmir.passes.absorb_transposes import absorb_transposes
+from llmir.passes.fold_norm_scales import fold_norm_scales
+from llmir.passes.fuse_gated_activations import fuse_gated_activations
+from llmir.passes.fusion.integer_matmuls import fold_quantize, round_bias
+from llmir.passes.fusion.known_values import KnownValues
+from llmir.passes.fusion.quantized_layers import fuse_embedding, fuse_linear
+from llmir.passes.fusion.requantization import merge_requantizations, requantize
+from llmir.passes.merge_projections import merge_projections
+from llmir.passes.remarks import add_remark
 
 
 @dataclass(frozen=True)
 class QuantizedOperationFusionPass(ModulePass):
-    """Multiply codes where the IR dequantizes first; says why where it does not."""
+    """Multiply codes where the IR dequantizes first, and fuse what else can be; says why where it does not."""
 
     name = "fuse-quantized-ops"
 
+    merge_projections: bool = False
+    integer_bias: bool = False
+    rounded_scales: bool = False
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Rewrite the module in place."""
-        for inner in list(op.walk()):
-            if isinstance(inner, LinearOp):
-                fuse_linear(inner)
-            elif isinstance(inner, EmbeddingOp):
-                fuse_embedding(inner)
-            elif isinstance(inner, QuantizeOp):
-                cancel_requantization(inner)
-        for inner in reversed(list(op.walk())):
-            if isinstance(inner, DequantizeOp) and not inner.output.uses:
-                inner.detach()
-                inner.erase()
+        """Rewrite the module in place, and the weights of its program."""
+        known = KnownValues(ctx, op)
+        absorb_transposes(op, known)
+        fuse_codes(op, known)
+        fold_norm_scales(op, known, self.rounded_scales)
+        if self.integer_bias:
+            for matmul in [inner for inner in op.walk() if isinstance(inner, QuantizedMatmulOp)]:
+                round_bias(matmul)
+        if self.merge_projections:
+            merge_projections(op, known)
+        fuse_gated_activations(op)
 
 
-def fuse_linear(op: LinearOp) -> None:
-    """Replace a linear layer whose weight is dequantized codes."""
-    weight = op.weight.owner
-    if not isinstance(weight, DequantizeOp):
-        return
-    if (reason := refusal(weight)) is not None:
-        remark(op, f"weight not fused: {reason}")
-        return
-    source: SSAValue = op.input
-    if isinstance(source.owner, DequantizeOp):
-        reason = refusal(source.owner) or kinds_differ(source.owner.input, weight.input)
-        if reason is None:
-            source = source.owner.input
-        else:
-            remark(op, f"input not fused: {reason}")
-    fused = QuantizedMatmulOp(source, weight.input, op.output.type, op.bias, op.module)
-    fused.attributes.update(op.attributes)
-    fused.location = op.location
-    fused.output.name_hint = op.output.name_hint
-    Rewriter.replace_op(op, fused)
+def fuse_codes(module: ModuleOp, known: KnownValues) -> None:
+    """Every pattern of codes, from the first operation to the last, so that each sees what became of its operands."""
+    for op in list(module.walk()):
+        if op.parent is not None:
+            fuse(op, known)
+    for op in reversed(list(module.walk())):
+        if not isinstance(op, DequantizeOp):
+            continue
+        if not op.output.uses:
+            Rewriter.erase_op(op)
+        elif isinstance(op.input.owner, QuantizeOp):
+            add_remark(op, "not cancelled with the quantize before it, which rounds")
 
 
-def fuse_embedding(op: EmbeddingOp) -> None:
-    """Look rows up in codes instead of in a dequantized table."""
-    table = op.table.owner
-    if not isinstance(table, DequantizeOp):
-        return
-    if (reason := refusal(table)) is not None:
-        remark(op, f"table not fused: {reason}")
-        return
-    fused = EmbeddingOp(op.ids, table.input, op.output.type, op.module)
-    fused.attributes.update(op.attributes)
-    fused.location = op.location
-    fused.output.name_hint = op.output.name_hint
-    Rewriter.replace_op(op, fused)
-
-
-def cancel_requantization(op: QuantizeOp) -> None:
-    """Use codes as they are instead of dequantizing and quantizing them again in the same way."""
-    middle = op.input.owner
-    if not isinstance(middle, DequantizeOp) or not isinstance(middle.input.owner, QuantizeOp):
-        return
-    first = middle.input.owner
-    if (reason := refusal(middle) or requantization_differs(first, op)) is not None:
-        remark(op, f"not cancelled with the quantize before it: {reason}")
-        return
-    Rewriter.replace_op(op, [], [first.output])
-
-
-def requantization_differs(first: QuantizeOp, second: QuantizeOp) -> str | None:
-    """Why a second quantize may give other codes than the first, or None."""
-    if first.output.type != second.output.type:
-        return f"the types are {first.output.type} and {second.output.type}"
-    if first.scale is None or second.scale is None:
-        return "the scale is computed at run time"
-    if first.scale != second.scale or first.zero_point != second.zero_point:
-        return "scale or zero point differ"
-    return None
-
-
-def refusal(op: DequantizeOp) -> str | None:
-    """Why a dequantize cannot be fused into its user, or None."""
-    if not isinstance(op.input.type, QuantizedTensorType):
-        return f"the codes are {op.input.type}, not an !llm.quantized_tensor"
-    assert isinstance(op.output.type, TensorType)
-    if op.output.type.element_type != f32:
-        return f"dequantize rounds to {op.output.type.element_type}"
-    return None
-
-
-def kinds_differ(a: SSAValue, b: SSAValue) -> str | None:
-    """Why codes of two kinds are not multiplied by each other, or None."""
-    assert isinstance(a.type, QuantizedTensorType)
-    assert isinstance(b.type, QuantizedTensorType)
-    if type(a.type.element) is not type(b.type.element):
-        return f"{a.type.element.name} codes are not multiplied by {b.type.element.name} codes"
-    return None
+def fuse(op: Operation, known: KnownValues) -> None:
+    """The patterns that begin at one operation."""
+    match op:
+        case LinearOp():
+            fuse_linear(op)
+        case EmbeddingOp():
+            fuse_embedding(op)
+        case QuantizeOp() if isinstance(op.input.owner, DequantizeOp):
+            requantize(op, known)
+        case QuantizeOp():
+            fold_quantize(op, known)
+        case RequantizeOp():
+            merge_requantizations(op, known)
+        case _:
+            pass

@@ -1,20 +1,25 @@
-"""Pipelines of passes over a program.
+"""Pipelines of passes over a program, or over a bare module.
 
 `Pipeline.parse("quantize-weights,fuse-quantized-ops").run(program)`, or
-`Pipeline((WeightQuantizationPass(),)).run(program)`: the text form and the objects are the same thing.
+`Pipeline([WeightQuantizationPass(), QuantizedOperationFusionPass()]).run(program)`: the text form and the objects
+are the same thing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
+from xdsl.transforms import get_all_passes
 from xdsl.utils.exceptions import VerifyException
 
 from llmir.backends.numpy.session import Session
+from llmir.dialects.context import new_context
 from llmir.dialects.llm.weights import symbol_errors
 from llmir.errors import InputError
+from llmir.passes.pass_manager import check_anchors
 from llmir.passes.pipeline_text import parse_pipeline, pass_text
 from llmir.passes.registry import PASSES
 from llmir.program.context import LLMContext, Progress, ignore_progress
@@ -22,27 +27,42 @@ from llmir.program.journal import Journal
 from llmir.program.program import Program
 from llmir.program.store import WeightStore
 
+NUMPY_PIPELINE = "fuse-quantized-ops,lower-to-target{target=numpy}"
+"""What a program goes through before the NumPy backend runs it."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, init=False)
 class Pipeline:
     """Passes in order."""
 
     passes: tuple[ModulePass, ...]
 
+    def __init__(self, passes: Iterable[ModulePass]):
+        object.__setattr__(self, "passes", tuple(passes))
+
     @staticmethod
     def parse(text: str) -> Pipeline:
-        """The pipeline of a string like `a{x=1},b`; UsageError says what is wrong with it, and where."""
-        return Pipeline(parse_pipeline(text, PASSES))
+        """The pipeline of a string like `a{x=1},b`, of LLMIR's and xDSL's passes.
+
+        UsageError says what is wrong with it, and where.
+        """
+        passes = parse_pipeline(text, {**get_all_passes(), **PASSES})
+        check_anchors(passes, new_context())
+        return Pipeline(passes)
 
     def __str__(self) -> str:
         """The string `parse` reads."""
         return ",".join(map(pass_text, self.passes))
 
-    def run(self, program: Program, progress: Progress = ignore_progress, journal: Journal | None = None) -> None:
-        """Run the passes on a program, in place, verifying the module after each.
+    def run(
+        self, program: Program | ModuleOp, progress: Progress = ignore_progress, journal: Journal | None = None
+    ) -> None:
+        """Run the passes on a program or a module without weights of its own, in place, verifying it after each.
 
         With a journal, finished weights are noted in it, and those it holds are not computed again.
         """
+        if isinstance(program, ModuleOp):
+            program = Program(program, WeightStore(source="the module, which has no weights of its own"), "module")
         ctx = program.context(progress)
         ctx.journal = journal
         for item in self.passes:
@@ -62,13 +82,11 @@ def verify(module: ModuleOp, after: str) -> None:
         raise InputError(f"after {after}: '{op.name}' {message}")
 
 
-def compile_numpy(
-    module: ModuleOp,
-    store: WeightStore,
-) -> Session:
-    """A session that runs a module on the NumPy backend; the module itself is left as it is."""
+def compile_numpy(module: ModuleOp, store: WeightStore | None = None) -> Session:
+    """A session that runs a module on the NumPy backend; the module and its store are left as they are."""
     lowered = module.clone()
-    ctx = LLMContext.new(store)
-    for item in Pipeline.parse("fuse-quantized-ops,lower-to-target{target=numpy}").passes:
+    own = WeightStore() if store is None else store.view()
+    ctx = LLMContext.new(own)
+    for item in Pipeline.parse(NUMPY_PIPELINE).passes:
         item.apply(ctx, lowered)
-    return Session(lowered, store)
+    return Session(lowered, own)

@@ -1,14 +1,16 @@
 """Pass pipelines as text: what `-p`, `--pass-pipeline` and `--pass-name=options` say.
 
+    text     := "builtin.module" "(" pipeline ")" | pipeline
     pipeline := element ("," element)*
     element  := anchor "(" pipeline ")" | "mlir-opt" "[" any text "]" | name ("{" option* "}")?
     option   := key | key "=" value ("," value)*
-    value    := word | "quoted"
+    value    := word | "quoted" | 'quoted' | "[" values "]" | "{" values "}"
 
-It is the grammar of mlir-opt and of xdsl-opt together, and blanks may stand anywhere between its parts. An
-anchor (`builtin.module`, `func.func`) only groups: every pass runs on the whole module. Options are typed by
-the fields of the pass: an integer is good for a float, `1e-3` is a number, a bare key is `true`, `none` is no
-value, a list is separated by commas, and `-` in a key is `_` in the field.
+It is the grammar of mlir-opt and of xdsl-opt together, and blanks may stand anywhere between its parts. What
+is inside an anchor (`func.func`, or `any`) runs on every such operation of the module, one operation after
+the other; LLMIR's own passes need the whole module and cannot be nested. Options are typed by the fields of
+the pass: an integer is good for a float, `1e-3` is a number, a bare key is `true`, `none` is no value, a list
+is separated by commas with or without brackets (`[]` is the empty one), and `-` in a key is `_` in the field.
 """
 
 from __future__ import annotations
@@ -26,13 +28,17 @@ from xdsl.passes import ModulePass
 from xdsl.utils.arg_spec import ArgSpecConvertible
 
 from llmir.errors import InputError, UsageError
+from llmir.passes.pass_manager import ANY, NestedPipeline
+from llmir.passes.registry import PASSES
 
 Factories = Mapping[str, Callable[[], type[ModulePass]]]
 ConvertibleT = TypeVar("ConvertibleT", bound=ArgSpecConvertible)
 
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]*")
 WORD = re.compile(r'[^\s,{}="]+')
-QUOTED = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
+ITEM = re.compile(r'[^\s,{}="\]]+')
+QUOTED = re.compile(r'"((?:\\.|[^"\\])*)"|\'((?:\\.|[^\'\\])*)\'', re.DOTALL)
+LIST = re.compile(r"\[[^\[\]]*\](?=[\s}]|$)")
 BRACKETED = re.compile(r"\[([^\]]*)\]")
 BLANK = re.compile(r"\s*")
 ESCAPES = {"n": "\n", "t": "\t"}
@@ -48,10 +54,21 @@ class Value:
 
 @dataclass(frozen=True)
 class Element:
-    """A name and its options; an option without values is a bare key."""
+    """A name and its options; an option that is None is a bare key."""
 
     name: str
-    options: Mapping[str, tuple[Value, ...]]
+    options: Mapping[str, tuple[Value, ...] | None]
+
+
+@dataclass(frozen=True)
+class Anchored:
+    """Elements inside an anchor: `func.func(a,b)`."""
+
+    anchor: str
+    elements: tuple[Element | Anchored, ...]
+
+
+ROOT = "builtin.module"
 
 
 def parse_pipeline(text: str, factories: Factories) -> tuple[ModulePass, ...]:
@@ -59,8 +76,13 @@ def parse_pipeline(text: str, factories: Factories) -> tuple[ModulePass, ...]:
     return tuple(make_pass(element, factories) for element in parse_elements(text))
 
 
-def make_pass(element: Element, factories: Factories) -> ModulePass:
-    """The pass an element names; UsageError for unknown passes and for options it does not take."""
+def make_pass(element: Element | Anchored, factories: Factories, anchor: str = ROOT) -> ModulePass:
+    """The pass an element names; UsageError for unknown passes, options it does not take, and wrong anchors."""
+    if isinstance(element, Anchored):
+        inner = element.anchor
+        return NestedPipeline(inner, tuple(make_pass(e, factories, inner) for e in element.elements))
+    if anchor != ROOT and element.name in PASSES:
+        raise UsageError(f"pass '{element.name}' runs on {ROOT} and cannot be nested in {anchor}")
     if element.name not in factories:
         raise UsageError(f"unknown pass '{element.name}'{suggestion(element.name, factories)}")
     try:
@@ -76,13 +98,29 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f", did you mean '{near[0]}'?" if near else ""
 
 
-def parse_elements(text: str) -> list[Element]:
-    """The elements of a pipeline in order, anchors taken away; UsageError names the column."""
+def parse_elements(text: str) -> list[Element | Anchored]:
+    """The elements of a pipeline in order, those in `builtin.module(...)` and those without it alike.
+
+    UsageError names the column, or the wrong anchor of a pipeline that is not for modules.
+    """
     reader = _Reader(text)
     elements = list(reader.pipeline())
     if not reader.at_end():
         reader.fail("expected ',' or the end")
-    return elements
+    match elements:
+        case [Anchored(anchor=anchor, elements=inner)] if anchor == ANY:
+            return list(inner)
+        case [Anchored(anchor=anchor)] if anchor != ROOT:
+            raise UsageError(
+                f"can't run a '{anchor}' pipeline on a '{ROOT}' operation; write {ROOT}({text.strip()}): {text}"
+            )
+        case _:
+            return [inner for element in elements for inner in _unwrapped(element)]
+
+
+def _unwrapped(element: Element | Anchored) -> tuple[Element | Anchored, ...]:
+    """What stands in `builtin.module(...)` at the outermost level, where it names what a pipeline runs on anyway."""
+    return element.elements if isinstance(element, Anchored) and element.anchor == ROOT else (element,)
 
 
 def parse_element(text: str) -> Element:
@@ -133,15 +171,21 @@ class _Reader:
             self.fail(f"expected {what}")
         return match[0]
 
-    def pipeline(self) -> Iterator[Element]:
+    def pipeline(self) -> Iterator[Element | Anchored]:
         if self.at_end() or self.text[self.position] == ")":
             return
         while True:
+            self.skip_blanks()
+            start = self.position
             name = self.name("the name of a pass")
             if self.take_symbol("("):
-                yield from self.pipeline()
+                if "." not in name and name != ANY:
+                    self.position = start
+                    self.fail(f"'{name}' is not an operation that passes run on, such as func.func")
+                inner = tuple(self.pipeline())
                 if not self.take_symbol(")"):
                     self.fail("expected ')'")
+                yield Anchored(name, inner)
             else:
                 yield self.element(name)
             if not self.take_symbol(","):
@@ -152,7 +196,7 @@ class _Reader:
             pipeline = f"builtin.module({nested[1]})"
             arguments = ("--mlir-print-op-generic", "--allow-unregistered-dialect", "-p", pipeline)
             return Element(name, {"arguments": tuple(Value(a, True) for a in arguments)})
-        options: dict[str, tuple[Value, ...]] = {}
+        options: dict[str, tuple[Value, ...] | None] = {}
         if self.take_symbol("{"):
             while not self.take_symbol("}"):
                 key, values = self.option()
@@ -161,22 +205,38 @@ class _Reader:
                 options[key] = values
         return Element(name, options)
 
-    def option(self) -> tuple[str, tuple[Value, ...]]:
+    def option(self) -> tuple[str, tuple[Value, ...] | None]:
         key = self.name("an option or '}'").replace("-", "_")
         if not self.take_symbol("="):
-            return key, ()
-        values = [self.value()]
+            return key, None
+        self.skip_blanks()
+        if self.take_symbol("{"):
+            return key, self.values_until("}", WORD)
+        if LIST.match(self.text, self.position) and self.take_symbol("["):
+            return key, self.values_until("]", ITEM)
+        values = [self.value(WORD)]
         while self.take_symbol(","):
-            values.append(self.value())
+            values.append(self.value(WORD))
             if self.take_symbol("="):
                 self.fail("options are separated by blanks, values of one option by commas")
         return key, tuple(values)
 
-    def value(self) -> Value:
+    def values_until(self, end: str, word: re.Pattern[str]) -> tuple[Value, ...]:
+        if self.take_symbol(end):
+            return ()
+        values = [self.value(word)]
+        while not self.take_symbol(end):
+            if not self.take_symbol(","):
+                self.fail(f"expected ',' or '{end}'")
+            values.append(self.value(word))
+        return tuple(values)
+
+    def value(self, plain: re.Pattern[str]) -> Value:
         quoted = self.take(QUOTED)
         if quoted is not None:
-            return Value(re.sub(r"\\(.)", lambda m: ESCAPES.get(m[1], m[1]), quoted[1]), True)
-        word = self.take(WORD)
+            inside = quoted[1] if quoted[1] is not None else quoted[2]
+            return Value(re.sub(r"\\(.)", lambda m: ESCAPES.get(m[1], m[1]), inside, flags=re.DOTALL), True)
+        word = self.take(plain)
         if word is None:
             self.fail("expected a value")
         return Value(word[0])
@@ -231,26 +291,29 @@ def construct(cls: type[ConvertibleT], element: Element, what: str) -> Convertib
         raise UsageError(f"{what}: {e}") from e
 
 
-def _read_option(option: Option, values: tuple[Value, ...], what: str) -> Any:
+def _read_option(option: Option, values: tuple[Value, ...] | None, what: str) -> Any:
     try:
-        return _read(values, option.type)
+        return _read_bare_key(option.type) if values is None else _read(values, option.type)
     except ValueError:
-        given = "=" + ",".join(v.text for v in values) if values else ""
+        given = "" if values is None else "=" + (",".join(v.text for v in values) or "[]")
         raise UsageError(
             f"{what}: '{_shown(option.name)}{given}' is not valid, expected {type_text(option.type)}"
         ) from None
 
 
+def _read_bare_key(type: Any) -> Any:
+    """What a key without a value means for an option of `type`; ValueError when nothing."""
+    members = _members(type)
+    if bool in members:
+        return True
+    if NoneType in members:
+        return None
+    raise ValueError
+
+
 def _read(values: tuple[Value, ...], type: Any) -> Any:
     """The values as `type`; ValueError when they are not."""
-    members = _members(type)
-    if not values:
-        if bool in members:
-            return True
-        if NoneType in members:
-            return None
-        raise ValueError
-    for member in sorted(members, key=_specificity):
+    for member in sorted(_members(type), key=_specificity):
         try:
             return _read_tuple(values, member) if typing.get_origin(member) is tuple else _read_one(values, member)
         except ValueError:
@@ -344,14 +407,48 @@ def _shown(name: str) -> str:
 
 def pass_text(item: ModulePass) -> str:
     """A pass with those of its options that are not at their default, as `parse_pipeline` reads it."""
-    spec = item.pipeline_pass_spec()
-    options = [f"{key}={','.join(map(_literal, values))}" if values else key for key, values in spec.parameters.items()]
-    return spec.name + (f"{{{' '.join(options)}}}" if options else "")
+    if isinstance(item, NestedPipeline):
+        return f"{item.anchor}({','.join(map(pass_text, item.passes))})"
+    options = [
+        _option_text(option, item)
+        for option in options_of(type(item)).values()
+        if option.required or getattr(item, option.name) != option.default
+    ]
+    return _with_options(item, options)
 
 
-def _literal(value: str | bool | int | float) -> str:
-    if isinstance(value, bool):
+def dump_pipeline(passes: Iterable[ModulePass]) -> str:
+    """Passes with all of their options, one to a line, as mlir-opt's --dump-pass-pipeline shows them."""
+    return "\n".join([f"{ROOT}(", *_dump_lines(tuple(passes), 1), ")"])
+
+
+def _dump_lines(passes: tuple[ModulePass, ...], depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    for i, item in enumerate(passes, 1):
+        comma = "," if i < len(passes) else ""
+        if isinstance(item, NestedPipeline):
+            yield f"{indent}{item.anchor}("
+            yield from _dump_lines(item.passes, depth + 1)
+            yield f"{indent}){comma}"
+        else:
+            options = [_option_text(option, item) for option in options_of(type(item)).values()]
+            yield indent + _with_options(item, options) + comma
+
+
+def _with_options(item: ModulePass, options: list[str]) -> str:
+    return item.name + (f"{{{' '.join(options)}}}" if options else "")
+
+
+def _option_text(option: Option, item: ModulePass) -> str:
+    return f"{option.name}={_literal(getattr(item, option.name))}"
+
+
+def _literal(value: Any) -> str:
+    if value is None or isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        items = typing.cast("tuple[Any, ...]", value)
+        return ",".join(map(_literal, items)) if items else "[]"
     if not isinstance(value, str):
         return repr(value)
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")

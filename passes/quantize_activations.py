@@ -3,8 +3,9 @@
 linear(x, w) becomes linear(dequantize(quantize(x)), w). Static schemes take their scale (and zero point)
 from the layer's `llm.input_statistics`, written by `calibrate`: scale = absmax / 2^(b-1) for b-bit integers,
 absmax / largest value for float codes, or asymmetric (max - min) / (2^b - 1) over a range widened to contain
-0. Dynamic schemes compute them at run time, for each
-tensor, token or group. Layers that quantize the same value in the same way share one quantize.
+0; the methods `mlc_fp8` and `unit_scale` (which needs no statistics) have their own formulas. Dynamic schemes
+compute them at run time, for each tensor, token or group. Layers that quantize the same value in the same way
+share one quantize.
 
 The scheme's input part and the statistics are removed once they are used.
 """
@@ -12,18 +13,14 @@ The scheme's input part and the statistics are removed once they are used.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
-    AnyFloat,
     DenseIntOrFPElementsAttr,
-    IntegerType,
     ModuleOp,
     NoneAttr,
-    TensorType,
 )
 from xdsl.ir import Attribute, SSAValue
 from xdsl.passes import ModulePass
@@ -33,13 +30,18 @@ from llmir.dialects.llm.attributes import PER_TENSOR, QuantizationAttr
 from llmir.dialects.llm.model import LinearOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizeOp, shape_of
 from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.values import dense_attribute
 from llmir.errors import InputError
+from llmir.formats.quantized import QuantizedFormat
 from llmir.passes.assign_schemes import finish_part, scheme_of
 from llmir.passes.calibrate import STATISTICS, statistics_of
 from llmir.passes.locations import module_name
 from llmir.quantizers.absmax import scale_of_range
 from llmir.quantizers.minmax import parameters_of_range
-from llmir.quantizers.parameters import Parameters
+from llmir.quantizers.mlc_fp8 import MLC_FP8
+from llmir.quantizers.mlc_fp8 import scale_of_absmax as mlc_scale
+from llmir.quantizers.parameters import Parameters, Stored
+from llmir.quantizers.unit_scale import UNIT_SCALE
 
 Pair = tuple[SSAValue, Attribute, DenseIntOrFPElementsAttr | None, DenseIntOrFPElementsAttr | None]
 
@@ -64,11 +66,22 @@ class ActivationQuantizationPass(ModulePass):
 
 def quantized_input(layer: LinearOp, wanted: QuantizationAttr, shared: dict[Pair, SSAValue]) -> SSAValue:
     """The layer's input after quantize and dequantize."""
-    x = layer.input
-    type = wanted.tensor_type(shape_of(x))
+    type = wanted.tensor_type(shape_of(layer.input))
     scale = zero_point = None
     if not wanted.is_dynamic:
         scale, zero_point = static_parameters(layer, wanted, type)
+    return insert_pair(layer, type, scale, zero_point, shared)
+
+
+def insert_pair(
+    layer: LinearOp,
+    type: QuantizedTensorType,
+    scale: DenseIntOrFPElementsAttr | None,
+    zero_point: DenseIntOrFPElementsAttr | None,
+    shared: dict[Pair, SSAValue],
+) -> SSAValue:
+    """The layer's input after quantize and dequantize, which layers that quantize it alike share."""
+    x = layer.input
     key = (x, type, scale, zero_point)
     if key in shared:
         return shared[key]
@@ -92,6 +105,8 @@ def static_parameters(
         raise InputError(
             f"layer '{name}': static input scales are per_tensor; use a dynamic scheme for {wanted.granularity.data}"
         )
+    if wanted.method.data == UNIT_SCALE:
+        return dense_attribute(np.ones(1, np.float32), type.scale), None
     found = statistics_of(layer)
     if found is None:
         raise InputError(
@@ -108,8 +123,8 @@ def static_parameters(
     zero_point = None
     if parameters.zero_point is not None:
         assert not isinstance(type.zp, NoneAttr)
-        zero_point = _dense(parameters.zero_point, type.zp)
-    return _dense(parameters.scale, type.scale), zero_point
+        zero_point = dense_attribute(np.asarray(parameters.zero_point), type.zp)
+    return dense_attribute(np.asarray(parameters.scale), type.scale), zero_point
 
 
 def _parameters(
@@ -117,14 +132,14 @@ def _parameters(
 ) -> Parameters:
     format = wanted.format(type.get_shape())
     if format.symmetric:
-        return Parameters(scale_of_range(found["absmax"], format))
+        return Parameters(static_scale(found["absmax"], wanted, format))
     if "min" not in found:
         raise InputError(f"layer '{name}': an asymmetric input needs its range; calibrate with statistic=minmax")
     zero = np.float32(0)
     return parameters_of_range(np.minimum(found["min"], zero), np.maximum(found["max"], zero), format)
 
 
-def _dense(values: NDArray[Any], type: IntegerType | AnyFloat) -> DenseIntOrFPElementsAttr:
-    if isinstance(type, IntegerType):
-        return DenseIntOrFPElementsAttr.from_list(TensorType(type, [len(values)]), [int(v) for v in values])
-    return DenseIntOrFPElementsAttr.from_list(TensorType(type, [len(values)]), [float(v) for v in values])
+def static_scale(absmax: NDArray[np.float32], wanted: QuantizationAttr, format: QuantizedFormat) -> Stored:
+    """The scale [1] of a symmetric input for its largest magnitude [1], by the scheme's method."""
+    choose = mlc_scale if wanted.method.data == MLC_FP8 else scale_of_range
+    return choose(absmax, format)

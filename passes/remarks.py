@@ -5,7 +5,8 @@ from __future__ import annotations
 from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Operation
 
-REMARK = "llm.remark"
+from llmir.dialects.kernel import REMARK as REMARK
+
 NOT_QUANTIZED = "not quantized: "
 """How a remark begins that says why a layer is left alone."""
 
@@ -13,6 +14,15 @@ NOT_QUANTIZED = "not quantized: "
 def remark(op: Operation, text: str) -> None:
     """Say something about an operation, in place of what was said before."""
     op.attributes[REMARK] = StringAttr(text)
+
+
+def add_remark(op: Operation, text: str) -> None:
+    """Say something more about an operation, once."""
+    said = remark_of(op)
+    if said is None:
+        remark(op, text)
+    elif text not in said.split("; "):
+        remark(op, f"{said}; {text}")
 
 
 def remark_of(op: Operation) -> str | None:

@@ -408,7 +408,8 @@ def stored(path: Path) -> Arrays:
     (length,) = struct.unpack("<Q", content[:8])
     header: dict[str, Any] = json.loads(content[8 : 8 + length])
     dtypes = {code: np.dtype(DTYPES[name]) for name, code in (("f64", "F64"), ("f32", "F32"), ("f16", "F16"))}
-    dtypes |= {"BF16": np.dtype(ml_dtypes.bfloat16), "U8": np.dtype(np.uint8), "F8_E4M3": np.dtype(np.uint8)}
+    dtypes |= {"BF16": np.dtype(ml_dtypes.bfloat16)}
+    dtypes |= dict.fromkeys(("U8", "F8_E4M3", "F8_E5M2", "F8_E8M0"), np.dtype(np.uint8))
     return {
         name: np.frombuffer(content[8 + length :], np.uint8)[slice(*e["data_offsets"])]
         .view(dtypes[e["dtype"]])

@@ -13,7 +13,7 @@ from llmir import demo
 from llmir.backends.numpy.session import Session
 from llmir.errors import InputError, UsageError
 from llmir.evaluation.perplexity import Perplexity, perplexity
-from llmir.frontends.registry import open_model
+from llmir.frontends.registry import open_runnable
 from llmir.passes.pipeline import compile_numpy
 from llmir.program.chat import prompting
 from llmir.program.program import TOKENIZER, Program
@@ -44,7 +44,7 @@ def run(
 ) -> None:
     """Measure and print."""
     out = Output(as_json)
-    program = open_model(model)
+    program = open_runnable(model)
     data = read_data(program, text, tokens, context, max_tokens, bos)
     session = compile_numpy(program.module, program.weights)
     compared = None if reference is None else open_reference(reference, session)
@@ -115,7 +115,7 @@ def bos_policy(program: Program, bos: str, ids_given: bool) -> tuple[int | None,
 
 def open_reference(name: str, session: Session) -> Session:
     """The reference's session; InputError when its vocabulary is another."""
-    program = open_model(name)
+    program = open_runnable(name)
     reference = compile_numpy(program.module, program.weights)
     if reference.vocabulary != session.vocabulary:
         raise InputError(

@@ -14,7 +14,7 @@ from llmir.tools.console import Output
 def run(model: str, tensors: bool, as_json: bool) -> None:
     """Print what a model's weights are."""
     out = Output(as_json)
-    program = open_model(model)
+    program = open_model(model, flatten=True)
     report = size_report(program)
     facts = [("note", note) for note in program.notes]
     facts += [(next(iter(step)), str(next(iter(step.values())))) for step in program.history]

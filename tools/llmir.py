@@ -12,6 +12,7 @@ import click
 
 from llmir import __version__
 from llmir.errors import InputError, UsageError
+from llmir.tools.quantize_options import quantize_options
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -71,6 +72,7 @@ def cli() -> None:
 @click.argument("model")
 @output_option
 @click.option("--dequantize", is_flag=True, help="Read quantized tensors of a GGUF file as float32.")
+@click.option("--no-weights", is_flag=True, help="Read config.json only: a program without values, to plan with.")
 @threads_option
 @json_option
 def import_(**arguments: Any) -> None:
@@ -82,60 +84,8 @@ def import_(**arguments: Any) -> None:
 
 @cli.command()
 @click.argument("model")
-@click.option("-o", "--output", metavar="OUT", help="Folder of the quantized program.")
-@click.option(
-    "-q",
-    "--scheme",
-    metavar="SCHEME",
-    help="Scheme name: q4f16_1, W4A16, W8A8, FP8, ... (see docs/schemes.md).",
-)
-@click.option("--weight-bit-width", type=click.IntRange(2, 8), metavar="N", help="Bits of a weight, 2 to 8.")
-@click.option("--weight-type", metavar="TYPE", help="Element type of weights: i4, ui4, f8E4M3FN, ...")
-@click.option("--weight-scale", metavar="TYPE", help="Float type of weight scales: f16, bf16, f32.")
-@click.option(
-    "--weight-zero-point",
-    metavar="TYPE",
-    help="Type of weight zero points: ui4, f16, ...; 'none' for symmetric.",
-)
-@click.option("--weight-min", metavar="TYPE", help="Float type of weight minima, instead of zero points.")
-@click.option("--weight-granularity", metavar="G", help="per_tensor, per_channel or per_group.")
-@click.option(
-    "--group-size",
-    "--weight-group-size",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Weights that share a scale.",
-)
-@click.option("--weight-method", metavar="M", help="How weight scales are chosen: absmax, minmax, mse, mlc.")
-@click.option("--pad", "--weight-pad", is_flag=True, help="Allow a last group shorter than the group size.")
-@click.option("--quantize-last-layer", is_flag=True, help="Quantize lm_head too.")
-@click.option("--quantize-embedding", is_flag=True, help="Quantize the embedding too.")
-@click.option(
-    "--exclude",
-    multiple=True,
-    metavar="PATTERN",
-    help="Layers to leave alone, by name or glob; may be repeated.",
-)
-@click.option(
-    "--calibration",
-    metavar="FILE",
-    help="Text (or .npy token ids) for static input scales; 'demo' for the demo's text.",
-)
-@click.option(
-    "--statistic",
-    default="minmax",
-    show_default=True,
-    metavar="S",
-    help="absmax, minmax, percentile, moving_average.",
-)
-@click.option("--samples", type=click.IntRange(1), default=16, show_default=True, help="Calibration windows.")
-@click.option(
-    "--context",
-    type=click.IntRange(2),
-    default=512,
-    show_default=True,
-    help="Tokens of a calibration window.",
-)
+@click.option("-o", "--output", metavar="OUT", help="Folder of the quantized program, or a .mllm file.")
+@quantize_options
 @click.option("--target", default="numpy", show_default=True, help="Check that this target can run the result.")
 @click.option("--print-pipeline", is_flag=True, help="Print the pass pipeline and stop.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run with the same source and options.")
@@ -145,6 +95,22 @@ def import_(**arguments: Any) -> None:
 def quantize(**arguments: Any) -> None:
     """Quantize MODEL into a program folder."""
     from llmir.tools.quantize_command import run
+
+    run(**arguments)
+
+
+@cli.command()
+@click.argument("model")
+@click.option("-o", "--output", metavar="OUT", help="Folder of the measured program (default: MODEL itself).")
+@click.option("--text", metavar="FILE", help="UTF-8 text; 'demo' is the demo's text.")
+@click.option("--tokens", metavar="FILE", help="Token ids instead of text: .npy or whitespace-separated.")
+@click.option("--samples", "--nsamples", type=click.IntRange(1), default=16, show_default=True, help="Windows.")
+@click.option("--context", "--seqlen", type=click.IntRange(2), default=512, show_default=True, help="Their tokens.")
+@threads_option
+@json_option
+def calibrate(**arguments: Any) -> None:
+    """Measure input scales of MODEL, a program made with -q ..._max_calibrate, and store them in its weights."""
+    from llmir.tools.calibrate_command import run
 
     run(**arguments)
 

@@ -1,12 +1,15 @@
-"""What llmir-opt says when something is wrong: `file:line:col: error: 'op' message`, one line each."""
+"""What llmir-opt says when something is wrong: `file:line:col: error: 'op' op message`, the line, and a caret."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from io import StringIO
+from typing import Literal
 
-from xdsl.dialects.builtin import FileLineColLoc, ModuleOp
-from xdsl.ir import Operation
+from xdsl.dialects.builtin import CallSiteLoc, FileLineColLoc, FusedLoc, ModuleOp, NameLoc
+from xdsl.ir import Attribute, Operation
+from xdsl.printer import Printer
 from xdsl.traits import NoTerminator
 from xdsl.utils.exceptions import (
     ArgSpecParseError,
@@ -21,8 +24,7 @@ from xdsl.utils.exceptions import (
 from llmir.dialects.llm.weights import symbol_errors
 from llmir.errors import InputError
 
-MAX_ERRORS = 20
-"""Verification stops after this many errors."""
+TOOL = "llmir-opt"
 MAX_EXCERPT = 120
 """Characters of a source line that are shown."""
 
@@ -41,28 +43,62 @@ USER_ERRORS = (
 )
 """What the input, the environment or a pass's rules cause; anything else is our bug, traceback and all."""
 
+SEE_OPERATION = "see current operation: "
+"""How the note begins that shows the operation an error is about."""
 
-class VerificationError(DiagnosticException):
-    """One line for each operation that does not verify."""
+Severity = Literal["error", "warning", "remark", "note"]
 
 
-def verify(module: ModuleOp, name: str, after: str | None = None) -> None:
-    """Check every operation by itself, so that all errors are reported; VerificationError if there is one.
+@dataclass(frozen=True)
+class Place:
+    """A place in a file: line and column from 1, and how many characters are meant."""
 
-    `name` is the input's, for operations that have no location; `after` is the pass that ran last.
+    file: str
+    line: int
+    column: int
+    width: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """Something to say about a place, or about no place in particular, with notes that belong to it."""
+
+    severity: Severity
+    message: str
+    place: Place | None = None
+    notes: tuple[Diagnostic, ...] = ()
+
+
+class Diagnosed(DiagnosticException):
+    """What is wrong, as diagnostics."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]):
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("; ".join(d.message for d in self.diagnostics))
+
+
+def verify(root: Operation, after: str | None = None) -> None:
+    """Check every operation by itself, so that all errors are reported; Diagnosed if there is one.
+
+    `after` is the pass that ran last.
     """
-    found = list(islice(_errors(module), MAX_ERRORS + 1))
-    if not found:
-        return
     stage = f" (after pass {after})" if after else ""
-    lines = [f"{place(op, name)}: error: '{op.name}' {one_line(message)}{stage}" for op, message in found[:MAX_ERRORS]]
-    if len(found) > MAX_ERRORS:
-        lines.append(f"{name}: error: too many errors, only the first {MAX_ERRORS} are shown")
-    raise VerificationError("\n".join(lines))
+    found = [_operation_error(op, message + stage, shown=after is not None) for op, message in _errors(root)]
+    if found:
+        raise Diagnosed(found)
 
 
-def _errors(module: ModuleOp) -> Iterator[tuple[Operation, str]]:
-    for op in module.walk():
+def _operation_error(op: Operation, message: str, *, shown: bool) -> Diagnostic:
+    place = place_of(op)
+    note = Diagnostic("note", f"{SEE_OPERATION}{generic_text(op)}", place)
+    return Diagnostic("error", f"'{op.name}' op {one_line(message)}", place, (note,) if shown else ())
+
+
+def _errors(root: Operation) -> Iterator[tuple[Operation, str]]:
+    for op in root.walk():
         try:
             op.verify(verify_nested_ops=False)
         except (VerifyException, ValueError) as e:
@@ -70,18 +106,48 @@ def _errors(module: ModuleOp) -> Iterator[tuple[Operation, str]]:
         for region in op.regions:
             if len(region.blocks) == 1 and not region.block.first_op and not op.has_trait(NoTerminator):
                 yield op, "has an empty block where a terminator is expected"
-    yield from symbol_errors(module)
+    if isinstance(root, ModuleOp):
+        yield from symbol_errors(root)
 
 
-def place(op: Operation, name: str) -> str:
-    """`file:line:col` of an operation, or of the nearest one around it that has a location."""
+def generic_text(op: Operation) -> str:
+    """The line an operation is in the generic form, without its regions."""
+    stream = StringIO()
+    without_regions = op.clone_without_regions() if op.regions else op
+    Printer(stream, print_generic_format=True).print_op(without_regions)
+    return one_line(stream.getvalue())
+
+
+def place_of(op: Operation) -> Place | None:
+    """Where an operation stands in the text, or the nearest one around it of which that is known."""
     around: Operation | None = op
     while around is not None:
-        location = around.location
-        if isinstance(location, FileLineColLoc):
-            return f"{location.filename.data}:{location.line.data}:{location.column.data}"
+        place = _place_of_location(around.location)
+        if place is not None:
+            return place
         around = around.parent_op()
-    return name
+    return None
+
+
+def _place_of_location(location: Attribute) -> Place | None:
+    match location:
+        case FileLineColLoc(filename=file, line=line, column=column):
+            return Place(file.data, line.data, column.data)
+        case NameLoc(location=inner) | CallSiteLoc(callee=inner):
+            return _place_of_location(inner)
+        case FusedLoc(locations=locations):
+            places = (_place_of_location(inner) for inner in locations)  # pyright: ignore
+            return next((place for place in places if place is not None), None)
+        case _:
+            return None
+
+
+def with_notes(diagnostic: Diagnostic) -> Iterator[Diagnostic]:
+    """A diagnostic, and its notes but for the one that only shows the operation."""
+    yield diagnostic
+    for note in diagnostic.notes:
+        if not note.message.startswith(SEE_OPERATION):
+            yield replace(note, place=note.place or diagnostic.place)
 
 
 def one_line(message: str) -> str:
@@ -89,29 +155,62 @@ def one_line(message: str) -> str:
     return " ".join(message.split())
 
 
-def describe(error: BaseException, running: str | None) -> str:
-    """The lines to print for one of `USER_ERRORS`; `running` is the pass it came from."""
+def diagnose(error: BaseException, running: str | None = None) -> tuple[Diagnostic, ...]:
+    """What one of `USER_ERRORS` says; `running` is the pass it came from."""
+    if isinstance(error, Diagnosed):
+        return error.diagnostics
     if isinstance(error, ParseError):
-        return _describe_parse_error(error)
-    if isinstance(error, VerificationError):
-        return str(error)
-    message = one_line(str(error)) or type(error).__name__
-    if isinstance(error, OSError) and error.strerror:
-        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return (parse_diagnostic(error),)
+    message = _message(error)
     where = f"{running}: " if running and not message.startswith(running) else ""
-    return f"llmir-opt: error: {where}{message}"
+    return (Diagnostic("error", f"{where}{message}"),)
 
 
-def _describe_parse_error(error: ParseError) -> str:
-    span = error.span
-    lines = [f"{span.get_location()}: error: {one_line(error.msg)}"]
-    start = span.input.get_start_of_line(span.start)
-    column = span.start - start
-    source = span.input.content[start : span.input.get_end_of_line(span.start)]
-    if isinstance(source, str) and source.strip() and column < MAX_EXCERPT:
-        width = max(1, min(len(span), len(source) - column, MAX_EXCERPT - column))
-        lines += [source[:MAX_EXCERPT], " " * column + "^" * width]
+def _message(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return one_line(str(error)) or type(error).__name__
+
+
+def parse_diagnostic(error: ParseError) -> Diagnostic:
+    """What a parse error says, and where."""
+    notes = ()
     if isinstance(error, MultipleSpansParseError):
-        for other, message in error.refs:
-            lines.append(f"{other.get_location()}: note: {one_line(message or error.ref_text or 'see here')}")
-    return "\n".join(lines)
+        notes = tuple(
+            Diagnostic("note", one_line(text or error.ref_text or "see here"), _place_of_span(ParseError(span, "")))
+            for span, text in error.refs
+        )
+    return Diagnostic("error", one_line(error.msg) or "syntax error", _place_of_span(error), notes)
+
+
+def _place_of_span(error: ParseError) -> Place:
+    """The place of an error; one at the end of the text is where the last word ends, after which more was expected."""
+    span = error.span
+    text = span.input.content
+    if isinstance(text, str) and text.strip() and not text[span.start :].strip():
+        last = len(text[: span.start].rstrip())
+        span = replace(span, start=last, end=last)
+    where = span.get_location()
+    end = span.input.get_end_of_line(span.start)
+    return Place(where.file, where.line, where.col, max(1, min(len(span), end - span.start)))
+
+
+def render(diagnostic: Diagnostic, name: str = "", lines: list[str] | None = None) -> str:
+    """The lines to print for a diagnostic; `lines` is the text of the file `name`, of which the line is shown."""
+    place = diagnostic.place
+    shown = [f"{place or TOOL}: {diagnostic.severity}: {diagnostic.message}"]
+    if place is not None and lines is not None and place.file == name:
+        shown += excerpt(lines, place)
+    notes = [replace(note, place=note.place or place) for note in diagnostic.notes]
+    return "\n".join([*shown, *(render(note, name, lines) for note in notes)])
+
+
+def excerpt(lines: list[str], place: Place) -> list[str]:
+    """A line of a file and a caret below the place that is meant; nothing where there is nothing to see."""
+    text = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
+    column = place.column - 1
+    if not text.strip() or not 0 <= column < MAX_EXCERPT:
+        return []
+    width = max(1, min(place.width, len(text) - column, MAX_EXCERPT - column))
+    indent = "".join("\t" if c == "\t" else " " for c in text[:column].ljust(column))
+    return [text[:MAX_EXCERPT], indent + "^" + "~" * (width - 1)]

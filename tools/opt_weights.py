@@ -11,12 +11,12 @@ from pathlib import Path, PurePosixPath
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from llmir.errors import InputError, UsageError
-from llmir.program.files import sync
+from llmir.program.absent import absent_store
+from llmir.program.files import new_file
 from llmir.program.program import TOKENIZER, Program
 from llmir.program.safetensors_file import open_safetensors, write_safetensors
 from llmir.program.store import WeightStore
-
-ATTRIBUTE = "llm.weights"
+from llmir.tools.opt_arguments import WEIGHTS_ATTRIBUTE
 
 
 def open_tokenizer(folder: Path) -> bytes | None:
@@ -32,15 +32,20 @@ def open_weights(module: ModuleOp, folder: Path, name: str) -> WeightStore:
     module's text and `name` is what the user calls it. InputError when the attribute is not a relative path
     inside that folder, or names a file that is not safetensors.
     """
-    attribute = module.attributes.get(ATTRIBUTE)
+    absent = absent_store(module, name)
+    if absent is not None:
+        return absent
+    attribute = module.attributes.get(WEIGHTS_ATTRIBUTE)
     if attribute is None:
-        return WeightStore(source=f"{name} (it names no weights, the module has no {ATTRIBUTE})")
+        return WeightStore(source=f"{name} (it names no weights, the module has no {WEIGHTS_ATTRIBUTE})")
     if not isinstance(attribute, StringAttr):
-        raise InputError(f'{name}: {ATTRIBUTE} is {attribute}, expected a file name such as "weights.safetensors"')
+        raise InputError(
+            f'{name}: {WEIGHTS_ATTRIBUTE} is {attribute}, expected a file name such as "weights.safetensors"'
+        )
     relative = PurePosixPath(attribute.data)
     if not attribute.data or relative.is_absolute() or ".." in relative.parts:
         raise InputError(
-            f"{name}: {ATTRIBUTE} is '{attribute.data}', expected a relative path inside the module's folder"
+            f"{name}: {WEIGHTS_ATTRIBUTE} is '{attribute.data}', expected a relative path inside the module's folder"
         )
     path = folder / relative
     if not path.exists():
@@ -48,7 +53,7 @@ def open_weights(module: ModuleOp, folder: Path, name: str) -> WeightStore:
     return WeightStore(dict(open_safetensors(path)), str(path))
 
 
-def weights_name(output: Path, module_file: Path | None) -> str:
+def name_weights(output: Path, module_file: Path | None) -> str:
     """What `llm.weights` shall say for weights written to `output`, the module going to `module_file`.
 
     UsageError when a module at that place could not name them.
@@ -61,21 +66,13 @@ def weights_name(output: Path, module_file: Path | None) -> str:
     return relative.as_posix()
 
 
-def save_weights(module: ModuleOp, store: WeightStore, output: Path, name: str) -> None:
-    """Write every tensor the module declares to `output`, which is then complete or untouched.
+def save_weights(module: ModuleOp, store: WeightStore, output: Path, source: str, name: str) -> None:
+    """Write every tensor the module declares to `output`, which is then complete or untouched, and call it `name`.
 
-    InputError when a tensor is missing or of another shape than declared, or the file cannot be written.
+    InputError when a tensor of `source` is missing or of another shape than declared, or the file cannot be written.
     """
-    tensors = Program(module, store, name).stored_tensors()
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("xb") as file:
-            for _ in write_safetensors(file, tensors):
-                pass
-        sync(partial)
-        partial.replace(output)
-        sync(output.parent)
-    except OSError as e:
-        raise InputError(f"{output}: cannot be written: {e.strerror or e}") from e
-    finally:
-        partial.unlink(missing_ok=True)
+    tensors = Program(module, store, source).stored_tensors()
+    with new_file(output) as file:
+        for _ in write_safetensors(file, tensors):
+            pass
+    module.attributes[WEIGHTS_ATTRIBUTE] = StringAttr(name)

@@ -8,7 +8,7 @@ import time
 from tokenizers.decoders import DecodeStream
 
 from llmir.evaluation.generation import generate
-from llmir.frontends.registry import open_model
+from llmir.frontends.registry import open_runnable
 from llmir.passes.pipeline import compile_numpy
 from llmir.program.chat import prompting
 from llmir.program.token_files import check_vocabulary
@@ -29,7 +29,7 @@ def run(
     import numpy as np
 
     out = Output(as_json)
-    program = open_model(model)
+    program = open_runnable(model)
     conventions = prompting(program)
     ids = conventions.encode(conventions.chat(prompt) if chat else prompt)
     session = compile_numpy(program.module, program.weights)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from xdsl.dialects.builtin import (
     AnyFloat,
     BoolAttr,
+    Float8E8M0FNUType,
     FloatAttr,
     IntAttr,
     IntegerAttr,
@@ -25,9 +27,19 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from llmir.dialects.llm.types import QuantizedTensorType, element_of, parse_key_values
+from llmir.dialects.llm.element_types import (
+    CodebookType,
+    CodeType,
+    MinifloatType,
+    ScaleType,
+    element_of,
+    float_text,
+    parse_key_values,
+)
+from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.formats.elements import Integer
 from llmir.formats.quantized import QuantizedFormat
+from llmir.quantizers.power_of_two import ROUNDINGS
 
 PER_TENSOR, PER_CHANNEL, PER_GROUP, PER_TOKEN = "per_tensor", "per_channel", "per_group", "per_token"
 GRANULARITIES = (PER_TENSOR, PER_CHANNEL, PER_GROUP, PER_TOKEN)
@@ -39,32 +51,38 @@ class QuantizationAttr(ParametrizedAttribute):
 
     How one tensor shall be quantized. `zp` and `min` as in the type; neither is symmetric. `per_channel` is
     one scale for each output channel of a weight (its rows), `per_token` one for each row of an activation.
+    `scale_rounding` is how scales that are powers of two are rounded (`llmir.quantizers.power_of_two`);
+    `smallest_range` the least range (largest magnitude, or largest less smallest value) a scale is computed from.
     `pad=true` allows a short last group. `dynamic=true`: parameters are computed from the values at run time.
     """
 
     name = "llm.quantization"
 
-    element_type: IntegerType | AnyFloat
-    scale: AnyFloat
-    zp: IntegerType | AnyFloat | NoneAttr
-    min: AnyFloat | NoneAttr
+    element_type: IntegerType | AnyFloat | MinifloatType | CodebookType
+    scale: AnyFloat | ScaleType
+    zp: IntegerType | AnyFloat | ScaleType | NoneAttr
+    min: AnyFloat | ScaleType | NoneAttr
     granularity: StringAttr
     group_size: IntAttr | NoneAttr
     method: StringAttr
+    scale_rounding: StringAttr
+    smallest_range: FloatAttr
     narrow_range: BoolAttr
     pad: BoolAttr
     dynamic: BoolAttr
 
     def __init__(
         self,
-        element_type: IntegerType | AnyFloat,
+        element_type: CodeType,
         *,
-        scale: AnyFloat = f32,
-        zp: IntegerType | AnyFloat | None = None,
-        min: AnyFloat | None = None,
+        scale: AnyFloat | ScaleType = f32,
+        zp: IntegerType | AnyFloat | ScaleType | None = None,
+        min: AnyFloat | ScaleType | None = None,
         granularity: str = PER_TENSOR,
         group_size: int | None = None,
         method: str = "absmax",
+        scale_rounding: str = "mx",
+        smallest_range: float = 0.0,
         narrow_range: bool = False,
         pad: bool = False,
         dynamic: bool = False,
@@ -77,6 +95,8 @@ class QuantizationAttr(ParametrizedAttribute):
             StringAttr(granularity),
             NoneAttr() if group_size is None else IntAttr(group_size),
             StringAttr(method),
+            StringAttr(scale_rounding),
+            FloatAttr(smallest_range, f64),
             IntegerAttr.from_bool(narrow_range),
             IntegerAttr.from_bool(pad),
             IntegerAttr.from_bool(dynamic),
@@ -113,10 +133,13 @@ class QuantizationAttr(ParametrizedAttribute):
         )
 
     def format(self, shape: Sequence[int]) -> QuantizedFormat:
-        """The numerics' view of `tensor_type(shape)`, narrow range included."""
-        f = self.tensor_type(shape).format()
-        narrow = bool(self.narrow_range.value.data)
-        return QuantizedFormat(f.element, f.scale, f.zero_point, f.minimum, f.granularity, narrow)
+        """The numerics' view of `tensor_type(shape)`, narrow range and rounding of scales included."""
+        return replace(
+            self.tensor_type(shape).format(),
+            narrow_range=bool(self.narrow_range.value.data),
+            scale_rounding=self.scale_rounding.data,
+            smallest_range=self.smallest_range.value.data,
+        )
 
     def verify(self) -> None:
         """Granularity and group size belong together."""
@@ -127,11 +150,32 @@ class QuantizationAttr(ParametrizedAttribute):
             )
         if re.fullmatch(r"[A-Za-z_]\w*", self.method.data) is None:
             raise VerifyException(f"method '{self.method.data}' is not a word, expected a name such as absmax")
+        if self.scale_rounding.data not in ROUNDINGS:
+            raise VerifyException(
+                f"unknown scale rounding '{self.scale_rounding.data}', expected one of {', '.join(ROUNDINGS)}"
+            )
+        if self.scale_rounding.data != ROUNDINGS[0] and not isinstance(self.scale, Float8E8M0FNUType):
+            raise VerifyException(
+                f"scale_rounding is for scales that are powers of two, {self.scale} scales are not; use scale=f8E8M0FNU"
+            )
+        if not 0 <= self.smallest_range.value.data < math.inf:
+            raise VerifyException(
+                f"smallest_range must be finite and not negative, got {self.smallest_range.value.data}"
+            )
         grouped = isinstance(self.group_size, IntAttr)
         if grouped != (self.granularity.data == PER_GROUP):
             raise VerifyException("group_size is given exactly when granularity is per_group")
         # what remains are the type's own rules, checked on a shape any group divides
-        self.tensor_type((1, self.group_size.data if isinstance(self.group_size, IntAttr) else 1))
+        self.tensor_type(self.smallest_shape)
+
+    @property
+    def smallest_shape(self) -> tuple[int, int]:
+        """The smallest [rows, columns] that groups of every level divide."""
+        sizes = [t.group_size for t in (self.scale, self.zp, self.min) if isinstance(t, ScaleType)]
+        second = math.lcm(*(s.data for s in sizes if isinstance(s, IntAttr) and s.data > 0))
+        if isinstance(self.group_size, IntAttr):
+            return 1, self.group_size.data * second
+        return second, 1
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -142,6 +186,9 @@ class QuantizationAttr(ParametrizedAttribute):
 
         def word() -> StringAttr:
             return StringAttr(parser.parse_identifier())
+
+        def number() -> FloatAttr:
+            return FloatAttr(float(parser.parse_number()), f64)
 
         with parser.in_angle_brackets():
             element = parser.parse_type()
@@ -154,6 +201,8 @@ class QuantizationAttr(ParametrizedAttribute):
                     "granularity": word,
                     "group_size": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
                     "method": word,
+                    "scale_rounding": word,
+                    "smallest_range": number,
                     "narrow_range": boolean,
                     "pad": boolean,
                     "dynamic": boolean,
@@ -169,6 +218,8 @@ class QuantizationAttr(ParametrizedAttribute):
             given.get("granularity", StringAttr(PER_GROUP if grouped else PER_TENSOR)),
             given.get("group_size", NoneAttr()),
             given.get("method", StringAttr("absmax")),
+            given.get("scale_rounding", StringAttr(ROUNDINGS[0])),
+            given.get("smallest_range", FloatAttr(0.0, f64)),
             given.get("narrow_range", false),
             given.get("pad", false),
             given.get("dynamic", false),
@@ -188,6 +239,10 @@ class QuantizationAttr(ParametrizedAttribute):
             if isinstance(self.group_size, IntAttr):
                 printer.print_string(f", group_size={self.group_size.data}")
             printer.print_string(f", method={self.method.data}")
+            if self.scale_rounding.data != ROUNDINGS[0]:
+                printer.print_string(f", scale_rounding={self.scale_rounding.data}")
+            if self.smallest_range.value.data:
+                printer.print_string(f", smallest_range={float_text(self.smallest_range.value.data)}")
             for key in ("narrow_range", "pad", "dynamic"):
                 if getattr(self, key).value.data:
                     printer.print_string(f", {key}=true")
@@ -217,7 +272,11 @@ class SchemeAttr(ParametrizedAttribute):
                 raise VerifyException("a weight's parameters are never dynamic")
             if self.weight.granularity.data == PER_TOKEN:
                 raise VerifyException("per_token is for inputs; a weight's rows are its channels: use per_channel")
-        if isinstance(self.input, QuantizationAttr) and self.input.granularity.data == PER_CHANNEL:
+        if isinstance(self.input, NoneAttr):
+            return
+        if self.input.is_dynamic and self.input.scale_rounding.data != ROUNDINGS[0]:
+            raise VerifyException("scales computed at run time are rounded as mx does; remove scale_rounding")
+        if self.input.granularity.data == PER_CHANNEL:
             raise VerifyException("an input's rows are tokens: use per_token instead of per_channel")
 
     @classmethod
@@ -340,12 +399,6 @@ class RopeScalingAttr(ParametrizedAttribute):
             for key in ("factor", "low_freq_factor", "high_freq_factor"):
                 value = getattr(self, key)
                 if not isinstance(value, NoneAttr):
-                    printer.print_string(f", {key}={_float_text(value.value.data)}")
+                    printer.print_string(f", {key}={float_text(value.value.data)}")
             if isinstance(self.original_context, IntAttr):
                 printer.print_string(f", original_context={self.original_context.data}")
-
-
-def _float_text(value: float) -> str:
-    """The shortest digits that read back as `value`, with the decimal point MLIR's lexer wants."""
-    digits, exponent, power = repr(value).partition("e")
-    return f"{digits if '.' in digits else digits + '.0'}{exponent}{power}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from xdsl.dialects.builtin import (
@@ -35,6 +36,7 @@ from xdsl.utils.hints import isa
 
 from llmir.dialects.call_format import SEGMENTS, CallFormat
 from llmir.dialects.llm.attributes import RopeScalingAttr
+from llmir.dialects.llm.evaluation import FoldedByDefinition
 from llmir.dialects.llm.quantization import (
     FLOAT_TENSOR,
     check_matmul_shapes,
@@ -48,7 +50,7 @@ INTEGER_TENSOR = MessageConstraint(TensorType.constr(BaseAttr(IntegerType)), "ex
 
 
 @irdl_op_definition
-class EmbeddingOp(CallFormat):
+class EmbeddingOp(CallFormat, FoldedByDefinition):
     """Rows of `table` [V, H] for `ids` [T]: the result is [T, H]. The table may be quantized."""
 
     name = "llm.embedding"
@@ -76,7 +78,43 @@ class EmbeddingOp(CallFormat):
 
 
 @irdl_op_definition
-class LinearOp(CallFormat):
+class PositionsOp(CallFormat, FoldedByDefinition):
+    """The rows of a table of learned positions for `ids` [T]: row i is `position` + i + `offset`.
+
+    The table has a row for each of `count` positions, after `offset` rows that stand for none.
+    """
+
+    name = "llm.positions"
+
+    ids = operand_def(INTEGER_TENSOR)
+    position = operand_def(IndexType)
+    output = result_def(INTEGER_TENSOR)
+    count = prop_def(IntegerAttr.constr(i64))
+    offset = prop_def(IntegerAttr.constr(i64))
+
+    traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, ids: SSAValue, position: SSAValue, count: int, offset: int = 0):
+        super().__init__(
+            operands=[ids, position],
+            result_types=[ids.type],
+            properties={"count": IntegerAttr(count, i64), "offset": IntegerAttr(offset, i64)},
+        )
+
+    def verify_(self) -> None:
+        """Check shapes, count and offset."""
+        check_same_shape(self.ids, self.output, "ids", "result")
+        if len(shape_of(self.ids)) != 1:
+            raise VerifyException(f"ids is {shape_text(shape_of(self.ids))}, expected one dimension [T]")
+        if self.count.value.data < 1:
+            raise VerifyException(f"count must be at least 1, got {self.count.value.data}")
+        if self.offset.value.data < 0:
+            raise VerifyException(f"offset must not be negative, got {self.offset.value.data}")
+
+
+@irdl_op_definition
+class LinearOp(CallFormat, FoldedByDefinition):
     """input [..., K] times the transpose of weight [N, K], plus bias [N] if given: the result is [..., N].
 
     `module` is the checkpoint's name of the layer where it is not the weight's name (tied weights).
@@ -114,7 +152,7 @@ class LinearOp(CallFormat):
 
 
 @irdl_op_definition
-class RMSNormOp(CallFormat):
+class RMSNormOp(CallFormat, FoldedByDefinition):
     """input / sqrt(mean(input^2, last dimension) + epsilon) * weight, weight being [last dimension]."""
 
     name = "llm.rms_norm"
@@ -145,22 +183,75 @@ class RMSNormOp(CallFormat):
 
 
 @irdl_op_definition
-class RopeOp(CallFormat):
+class LayerNormOp(CallFormat, FoldedByDefinition):
+    """(input - mean) / sqrt(variance + epsilon) * weight + bias over the last dimension.
+
+    weight and bias are [last dimension], or absent; the variance is the mean of the squared differences.
+    """
+
+    name = "llm.layer_norm"
+    WORDS: ClassVar = {"bias": ("bias",)}
+
+    input = operand_def(FLOAT_TENSOR)
+    weight = opt_operand_def(FLOAT_TENSOR)
+    bias = opt_operand_def(FLOAT_TENSOR)
+    output = result_def(FLOAT_TENSOR)
+    epsilon = prop_def(FloatAttr)
+
+    traits = traits_def(Pure())
+    irdl_options = (SEGMENTS, ParsePropInAttrDict())
+
+    def __init__(self, input: SSAValue, weight: SSAValue | None, bias: SSAValue | None, epsilon: float):
+        super().__init__(
+            operands=[input, [] if weight is None else [weight], [] if bias is None else [bias]],
+            result_types=[input.type],
+            properties={"epsilon": FloatAttr(epsilon, f32)},
+        )
+
+    def verify_(self) -> None:
+        """Check shapes and epsilon."""
+        check_same_shape(self.input, self.output, "input", "result")
+        if self.bias is not None and self.weight is None:
+            raise VerifyException("bias without weight; give both, the weight alone, or neither")
+        x = shape_of(self.input)
+        for name, value in (("weight", self.weight), ("bias", self.bias)):
+            if value is None:
+                continue
+            shape = shape_of(value)
+            if not x or len(shape) != 1 or not same_size(shape[0], x[-1]):
+                raise VerifyException(
+                    f"{name} is {shape_text(shape)}, expected the last dimension of input {shape_text(x)}"
+                )
+        if not self.epsilon.value.data >= 0:
+            raise VerifyException(f"epsilon must not be negative, got {self.epsilon.value.data}")
+
+
+@irdl_op_definition
+class RopeOp(CallFormat, FoldedByDefinition):
     """Rotary position embedding of input [T, heads, D], row i standing at `position` + i (0 if absent).
 
     Element j of the first half of a head turns with element j of the second half, by the angle
     position * theta^(-2j / D); `scaling` changes the frequencies by formula, `factors` [D / 2] divides them.
+    `dimensions` = R turns only the first R elements of each head, as a head of size R.
+
+    `long_factors` take the place of `factors` in a call whose last row stands beyond `original_context`
+    tokens (LongRoPE; keys a cache already holds keep the factors they were turned with). cos and sin are
+    multiplied by `magnitude`.
     """
 
     name = "llm.rope"
-    WORDS: ClassVar = {"factors": ("factors",)}
+    WORDS: ClassVar = {"factors": ("factors",), "long_factors": ("long_factors",)}
 
     input = operand_def(FLOAT_TENSOR)
     position = opt_operand_def(IndexType)
     factors = opt_operand_def(FLOAT_TENSOR)
+    long_factors = opt_operand_def(FLOAT_TENSOR)
     output = result_def(FLOAT_TENSOR)
     theta = prop_def(FloatAttr)
     scaling = opt_prop_def(RopeScalingAttr)
+    dimensions = opt_prop_def(IntegerAttr.constr(i64))
+    original_context = opt_prop_def(IntegerAttr.constr(i64))
+    magnitude = opt_prop_def(FloatAttr)
 
     traits = traits_def(Pure())
     irdl_options = (SEGMENTS, ParsePropInAttrDict())
@@ -172,15 +263,27 @@ class RopeOp(CallFormat):
         theta: float,
         scaling: RopeScalingAttr | None = None,
         factors: SSAValue | None = None,
+        *,
+        dimensions: int | None = None,
+        long_factors: SSAValue | None = None,
+        original_context: int | None = None,
+        magnitude: float | None = None,
     ):
         super().__init__(
             operands=[
                 input,
                 [] if position is None else [position],
                 [] if factors is None else [factors],
+                [] if long_factors is None else [long_factors],
             ],
             result_types=[input.type],
-            properties={"theta": FloatAttr(theta, f64), "scaling": scaling},
+            properties={
+                "theta": FloatAttr(theta, f64),
+                "scaling": scaling,
+                "dimensions": None if dimensions is None else IntegerAttr(dimensions, i64),
+                "original_context": None if original_context is None else IntegerAttr(original_context, i64),
+                "magnitude": None if magnitude is None else FloatAttr(magnitude, f64),
+            },
         )
 
     def verify_(self) -> None:
@@ -193,12 +296,25 @@ class RopeOp(CallFormat):
             raise VerifyException(f"head size D must be static and even, input is {shape_text(x)}")
         if not self.theta.value.data > 0:
             raise VerifyException(f"theta must be positive, got {self.theta.value.data}")
-        if self.factors is None:
-            return
-        if self.scaling is not None:
+        if self.magnitude is not None and not self.magnitude.value.data > 0:
+            raise VerifyException(f"magnitude must be positive, got {self.magnitude.value.data}")
+        turned = x[2] if self.dimensions is None else self.dimensions.value.data
+        if not 0 < turned <= x[2] or turned % 2:
+            raise VerifyException(f"dimensions is {turned}, expected an even number from 2 to the head size {x[2]}")
+        self._verify_factors(turned)
+
+    def _verify_factors(self, turned: int) -> None:
+        if self.factors is not None and self.scaling is not None:
             raise VerifyException("factors and scaling exclude each other: both change the frequencies")
-        if shape_of(self.factors) != (x[2] // 2,):
-            raise VerifyException(f"factors is {shape_text(shape_of(self.factors))}, expected [D / 2] = {x[2] // 2}")
+        if (self.long_factors is None) != (self.original_context is None):
+            raise VerifyException("long_factors and original_context belong together; give both or neither")
+        if self.long_factors is not None and self.factors is None:
+            raise VerifyException("long_factors need the factors of a short context")
+        if self.original_context is not None and self.original_context.value.data < 1:
+            raise VerifyException(f"original_context must be at least 1, got {self.original_context.value.data}")
+        for name, value in (("factors", self.factors), ("long_factors", self.long_factors)):
+            if value is not None and shape_of(value) != (turned // 2,):
+                raise VerifyException(f"{name} is {shape_text(shape_of(value))}, expected [D / 2] = {turned // 2}")
 
 
 @irdl_op_definition
@@ -234,13 +350,13 @@ class UpdateCacheOp(CallFormat):
 
 
 @irdl_op_definition
-class AttentionOp(CallFormat):
+class AttentionOp(CallFormat, FoldedByDefinition):
     """Causal attention with grouped queries; the result is [T, heads, D].
 
     query is [T, heads, D], key and value are [S, kv_heads, D]. Query row i stands at `position` + i (0 if
     absent) and sees keys 0 .. position + i, with `window` = W only the last W of them. Scores are multiplied
-    by `scale` before the softmax. Query head h reads key head h / (heads / kv_heads). Keys beyond
-    position + T, such as unused cache rows, are never read.
+    by `scale` before the softmax, then with `softcap` = C squashed to C * tanh(score / C). Query head h reads
+    key head h / (heads / kv_heads). Keys beyond position + T, such as unused cache rows, are never read.
     """
 
     name = "llm.attention"
@@ -252,6 +368,7 @@ class AttentionOp(CallFormat):
     output = result_def(FLOAT_TENSOR)
     scale = prop_def(FloatAttr)
     window = opt_prop_def(IntegerAttr.constr(i64))
+    softcap = opt_prop_def(FloatAttr)
 
     traits = traits_def(Pure())
     irdl_options = (ParsePropInAttrDict(),)
@@ -264,6 +381,7 @@ class AttentionOp(CallFormat):
         position: SSAValue | None,
         scale: float,
         window: int | None = None,
+        softcap: float | None = None,
     ):
         super().__init__(
             operands=[query, key, value, [] if position is None else [position]],
@@ -271,6 +389,7 @@ class AttentionOp(CallFormat):
             properties={
                 "scale": FloatAttr(scale, f32),
                 "window": None if window is None else IntegerAttr(window, i64),
+                "softcap": None if softcap is None else FloatAttr(softcap, f32),
             },
         )
 
@@ -289,10 +408,12 @@ class AttentionOp(CallFormat):
             )
         if self.window is not None and self.window.value.data < 1:
             raise VerifyException(f"window must be at least 1, got {self.window.value.data}")
+        if self.softcap is not None and not self.softcap.value.data > 0:
+            raise VerifyException(f"softcap must be positive, got {self.softcap.value.data}")
 
 
 @irdl_op_definition
-class SiluOp(CallFormat):
+class SiluOp(CallFormat, FoldedByDefinition):
     """input * sigmoid(input), element by element."""
 
     name = "llm.silu"
@@ -309,6 +430,129 @@ class SiluOp(CallFormat):
     def verify_(self) -> None:
         """Check shapes."""
         check_same_shape(self.input, self.output, "input", "result")
+
+
+@irdl_op_definition
+class GeluOp(CallFormat, FoldedByDefinition):
+    """input * Phi(input), element by element, Phi being the normal distribution function.
+
+    With `approximate = "tanh"` Phi(x) is (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2 instead.
+    """
+
+    name = "llm.gelu"
+
+    input = operand_def(FLOAT_TENSOR)
+    output = result_def(FLOAT_TENSOR)
+    approximate = opt_prop_def(StringAttr)
+
+    traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, input: SSAValue, approximate: str | None = None):
+        super().__init__(
+            operands=[input],
+            result_types=[input.type],
+            properties={"approximate": None if approximate is None else StringAttr(approximate)},
+        )
+
+    def verify_(self) -> None:
+        """Check shapes and the kind of approximation."""
+        check_same_shape(self.input, self.output, "input", "result")
+        if self.approximate is not None and self.approximate.data != "tanh":
+            raise VerifyException(f"approximate is '{self.approximate.data}', expected tanh, or none at all")
+
+
+@irdl_op_definition
+class ReluOp(CallFormat, FoldedByDefinition):
+    """max(input, 0), element by element."""
+
+    name = "llm.relu"
+
+    input = operand_def(FLOAT_TENSOR)
+    output = result_def(FLOAT_TENSOR)
+
+    traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, input: SSAValue):
+        super().__init__(operands=[input], result_types=[input.type])
+
+    def verify_(self) -> None:
+        """Check shapes."""
+        check_same_shape(self.input, self.output, "input", "result")
+
+
+@irdl_op_definition
+class ScaleOp(CallFormat, FoldedByDefinition):
+    """input * factor, element by element."""
+
+    name = "llm.scale"
+
+    input = operand_def(FLOAT_TENSOR)
+    output = result_def(FLOAT_TENSOR)
+    factor = prop_def(FloatAttr)
+
+    traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, input: SSAValue, factor: float):
+        super().__init__(operands=[input], result_types=[input.type], properties={"factor": FloatAttr(factor, f32)})
+
+    def verify_(self) -> None:
+        """Check shapes and the factor."""
+        check_same_shape(self.input, self.output, "input", "result")
+        if not math.isfinite(self.factor.value.data):
+            raise VerifyException(f"factor must be finite, got {self.factor.value.data}")
+
+
+@irdl_op_definition
+class ShiftOp(CallFormat, FoldedByDefinition):
+    """input + offset, element by element, computed in f32; the result may be of another float type."""
+
+    name = "llm.shift"
+
+    input = operand_def(FLOAT_TENSOR)
+    output = result_def(FLOAT_TENSOR)
+    offset = prop_def(FloatAttr)
+
+    traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, input: SSAValue, offset: float):
+        super().__init__(
+            operands=[input],
+            result_types=[TensorType(f32, shape_of(input))],
+            properties={"offset": FloatAttr(offset, f32)},
+        )
+
+    def verify_(self) -> None:
+        """Check shapes and the offset."""
+        check_same_shape(self.input, self.output, "input", "result")
+        if not math.isfinite(self.offset.value.data):
+            raise VerifyException(f"offset must be finite, got {self.offset.value.data}")
+
+
+@irdl_op_definition
+class SoftcapOp(CallFormat, FoldedByDefinition):
+    """cap * tanh(input / cap), element by element: values between -cap and cap."""
+
+    name = "llm.softcap"
+
+    input = operand_def(FLOAT_TENSOR)
+    output = result_def(FLOAT_TENSOR)
+    cap = prop_def(FloatAttr)
+
+    traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, input: SSAValue, cap: float):
+        super().__init__(operands=[input], result_types=[input.type], properties={"cap": FloatAttr(cap, f32)})
+
+    def verify_(self) -> None:
+        """Check shapes and the cap."""
+        check_same_shape(self.input, self.output, "input", "result")
+        if not self.cap.value.data > 0:
+            raise VerifyException(f"cap must be positive, got {self.cap.value.data}")
 
 
 def result_like(value: SSAValue, last: int) -> TensorType[Attribute]:

@@ -14,6 +14,7 @@ from xdsl.dialects.builtin import (
     AnyFloatConstr,
     BoolAttr,
     DenseIntOrFPElementsAttr,
+    FloatAttr,
     IntegerAttr,
     IntegerType,
     NoneAttr,
@@ -26,6 +27,7 @@ from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     AttrConstraint,
     BaseAttr,
+    EqAttrConstraint,
     MessageConstraint,
     ParsePropInAttrDict,
     irdl_op_definition,
@@ -40,18 +42,27 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from llmir.dialects.call_format import SEGMENTS, CallFormat
+from llmir.dialects.llm.evaluation import FoldedByDefinition
+from llmir.dialects.llm.mixed import MixedQuantizedTensorType
+from llmir.dialects.llm.sparse_types import SparseQuantizedTensorType
 from llmir.dialects.llm.types import (
-    MixedQuantizedTensorType,
     QuantizedTensorType,
+    ScaleType,
     element_of,
     shape_text,
 )
 from llmir.formats.elements import Integer
 
 FLOAT_TENSOR: AttrConstraint = MessageConstraint(TensorType.constr(AnyFloatConstr), "expected a tensor of floats")
+BIAS: AttrConstraint = MessageConstraint(
+    TensorType.constr(AnyFloatConstr | EqAttrConstraint(i32)), "expected a tensor of floats or of i32"
+)
 CODES: AttrConstraint = MessageConstraint(
-    BaseAttr(TensorType) | BaseAttr(QuantizedTensorType) | BaseAttr(MixedQuantizedTensorType),
-    "expected a tensor of codes, an !llm.quantized_tensor or an !llm.mixed_quantized_tensor",
+    BaseAttr(TensorType)
+    | BaseAttr(QuantizedTensorType)
+    | BaseAttr(MixedQuantizedTensorType)
+    | BaseAttr(SparseQuantizedTensorType),
+    "expected a tensor of codes, or an !llm quantized, mixed_quantized or sparse_quantized tensor",
 )
 
 
@@ -140,13 +151,36 @@ def constant_scale_counts(type: QuantizedTensorType) -> tuple[tuple[int, ...], s
     return (math.prod(shape),), f"{math.prod(shape)} for {type}"
 
 
-@irdl_op_definition
-class QuantizeOp(CallFormat):
-    """Real values to codes: code = clamp(round(value / scale) + zero_point).
+def check_constant_parameters(
+    type: QuantizedTensorType, scale: DenseIntOrFPElementsAttr, zero_point: DenseIntOrFPElementsAttr | None
+) -> None:
+    """VerifyException unless constant parameters are those of a quantized tensor type."""
+    if not isinstance(type.min, NoneAttr):
+        raise VerifyException("constant parameters with a minimum are not supported; use zp")
+    if isinstance(type.scale, ScaleType) or isinstance(type.zp, ScaleType):
+        raise VerifyException(f"constant parameters are not quantized themselves, but the result is {type}")
+    if (zero_point is None) != isinstance(type.zp, NoneAttr):
+        raise VerifyException("zero_point is given exactly when the result type has zp")
+    counts, where = constant_scale_counts(type)
+    code: Integer | None = None
+    if zero_point is not None and isinstance(type.zp, IntegerType):
+        if not isinstance(zero_point.get_element_type(), IntegerType):
+            raise VerifyException(f"zero_point is {zero_point.get_element_type()} but the result type has zp={type.zp}")
+        code = integer_code(type.zp, None)
+    check_parameters(scale, zero_point, counts, where, code)
 
-    With a plain tensor result, `scale`, `zero_point` and `bits` are constants; there is one scale, or one for
-    each index of the last dimension. With an `!llm.quantized_tensor` result the parameters travel inside the
-    value: constant if `scale` is given, otherwise computed from the values at run time (dynamic).
+
+@irdl_op_definition
+class QuantizeOp(CallFormat, FoldedByDefinition):
+    """Real values to codes, rounded to nearest even and saturated; computed in f32.
+
+    With a plain tensor result, code = clamp(round(value / scale) + zero_point), and `scale`, `zero_point` and `bits`
+    are constants; there is one scale, or one for each index of the last dimension. With an `!llm.quantized_tensor`
+    result, code = clamp(round(value / scale + zero_point)), which is another code only for ties; the parameters
+    travel inside the value: constant if `scale` is given, otherwise computed from the values at run time (dynamic).
+
+    With an `!llm.mixed_quantized_tensor` result, `selector` says for each row which of the formats it has;
+    `average_bits` lets the rows with most to gain have the wider ones, within that many bits a code.
     """
 
     name = "llm.quantize"
@@ -157,6 +191,8 @@ class QuantizeOp(CallFormat):
     zero_point = opt_prop_def(DenseIntOrFPElementsAttr)
     bits = opt_prop_def(IntegerAttr.constr(i32))
     symmetric = opt_prop_def(BoolAttr)
+    selector = opt_prop_def(DenseIntOrFPElementsAttr)
+    average_bits = opt_prop_def(FloatAttr)
 
     traits = traits_def(Pure())
     irdl_options = (ParsePropInAttrDict(),)
@@ -178,13 +214,16 @@ class QuantizeOp(CallFormat):
         """Check shapes and parameters."""
         check_same_shape(self.input, self.output, "input", "result")
         type = self.output.type
+        if isinstance(type, MixedQuantizedTensorType):
+            self._verify_mixed(type)
+            return
+        if self.selector is not None or self.average_bits is not None:
+            raise VerifyException("selector and average_bits are for mixed results; remove them")
         if isinstance(type, QuantizedTensorType):
             self._verify_quantized(type)
             return
-        if isinstance(type, MixedQuantizedTensorType):
-            if self.scale is not None or self.zero_point is not None or self.bits is not None:
-                raise VerifyException("a mixed result carries its parameters; remove scale, zero_point and bits")
-            return
+        if isinstance(type, SparseQuantizedTensorType):
+            raise VerifyException("a sparse result is made by llm.pack_sparse from a quantized tensor")
         if self.scale is None or self.bits is None:
             raise VerifyException("a plain tensor result needs scale and bits")
         if self.symmetric is not None and self.symmetric.value.data and self.zero_point is not None:
@@ -193,30 +232,38 @@ class QuantizeOp(CallFormat):
         code = integer_code(type, self.bits.value.data)
         check_parameters(self.scale, self.zero_point, counts, where, code)
 
+    def _verify_mixed(self, type: MixedQuantizedTensorType) -> None:
+        if self.scale is not None or self.zero_point is not None or self.bits is not None:
+            raise VerifyException("a mixed result carries its parameters; remove scale, zero_point and bits")
+        if (self.selector is None) == (self.average_bits is None):
+            raise VerifyException("a mixed result needs a selector, or else average_bits to choose one by")
+        formats = len(type.element_type.types.data)
+        if self.selector is None:
+            assert self.average_bits is not None
+            narrowest, wanted = min(e.bits for e in type.format().elements), self.average_bits.value.data
+            if not wanted >= narrowest:
+                raise VerifyException(f"average_bits is {wanted}, expected at least the narrowest format's {narrowest}")
+            return
+        rows = type.get_shape()[0]
+        if rows != DYNAMIC_INDEX and self.selector.get_shape() != (rows,):
+            raise VerifyException(
+                f"selector is {shape_text(self.selector.get_shape())}, expected an entry for each of {rows} rows"
+            )
+        chosen = dense_values(self.selector)
+        if not ((chosen >= 0) & (chosen < formats)).all():
+            raise VerifyException(f"selector must hold 0 to {formats - 1}, which of the {formats} formats a row has")
+
     def _verify_quantized(self, type: QuantizedTensorType) -> None:
         if self.bits is not None and self.bits.value.data != type.element.bits:
             raise VerifyException(f"bits is {self.bits.value.data} but the result's codes are {type.element_type}")
-        if not isinstance(type.min, NoneAttr) and self.scale is not None:
-            raise VerifyException("constant parameters with a minimum are not supported; use zp")
-        if self.scale is None:
-            if self.zero_point is not None:
-                raise VerifyException("zero_point without scale; give both, or neither for dynamic parameters")
-            return
-        if (self.zero_point is None) != isinstance(type.zp, NoneAttr):
-            raise VerifyException("zero_point is given exactly when the result type has zp")
-        counts, where = constant_scale_counts(type)
-        code: Integer | None = None
-        if self.zero_point is not None and isinstance(type.zp, IntegerType):
-            if not isinstance(self.zero_point.get_element_type(), IntegerType):
-                raise VerifyException(
-                    f"zero_point is {self.zero_point.get_element_type()} but the result type has zp={type.zp}"
-                )
-            code = integer_code(type.zp, None)
-        check_parameters(self.scale, self.zero_point, counts, where, code)
+        if self.scale is not None:
+            check_constant_parameters(type, self.scale, self.zero_point)
+        elif self.zero_point is not None:
+            raise VerifyException("zero_point without scale; give both, or neither for dynamic parameters")
 
 
 @irdl_op_definition
-class DequantizeOp(CallFormat):
+class DequantizeOp(CallFormat, FoldedByDefinition):
     """Codes to real values: (code - zero_point) * scale, computed in f32 and rounded to the result's type.
 
     A plain tensor needs the constants `scale` (and `zero_point`); a quantized tensor carries them.
@@ -239,7 +286,7 @@ class DequantizeOp(CallFormat):
         """Check shapes and parameters."""
         check_same_shape(self.input, self.output, "input", "result")
         type = self.input.type
-        if isinstance(type, QuantizedTensorType | MixedQuantizedTensorType):
+        if not isinstance(type, TensorType):
             if self.scale is not None or self.zero_point is not None:
                 raise VerifyException("a quantized tensor carries its parameters; remove scale and zero_point")
             return
@@ -250,13 +297,18 @@ class DequantizeOp(CallFormat):
 
 
 @irdl_op_definition
-class QuantizedMatmulOp(CallFormat):
+class QuantizedMatmulOp(CallFormat, FoldedByDefinition):
     """input [M, K] times the transpose of weight [N, K], the weight being codes.
 
     Forms: (real input, quantized weight); (quantized input, quantized weight), multiplied as integers; and
     with a plain tensor of codes: `scales` of N * (K / group_size) values, row by row, optionally
     `zero_points` of as many, and `bits`. Without `group_size` there is one scale for each row, or one.
     `bias` [N] is added to the result.
+
+    A quantized result is an integer product with a requantizing epilogue, for integer codes of which neither
+    side's parameters change along K. With sum_k (q_x - z_x) (q_w - z_w) exact in int32, the real value is
+    float32(sum) * s_x * s_w + bias in float32, in this order, and its code that of `llm.quantize` with the constants
+    `out_scale` and `out_zero_point`. An i32 bias is in units of s_x * s_w and part of the int32 sum.
     """
 
     name = "llm.quantized_matmul"
@@ -266,10 +318,12 @@ class QuantizedMatmulOp(CallFormat):
     weight = operand_def(CODES)
     scales = opt_operand_def(FLOAT_TENSOR)
     zero_points = opt_operand_def(TensorType)
-    bias = opt_operand_def(FLOAT_TENSOR)
-    output = result_def(FLOAT_TENSOR)
+    bias = opt_operand_def(BIAS)
+    output = result_def(FLOAT_TENSOR | BaseAttr(QuantizedTensorType))
     bits = opt_prop_def(IntegerAttr.constr(i32))
     group_size = opt_prop_def(IntegerAttr.constr(i32))
+    out_scale = opt_prop_def(DenseIntOrFPElementsAttr)
+    out_zero_point = opt_prop_def(DenseIntOrFPElementsAttr)
     module = opt_prop_def(StringAttr)
 
     traits = traits_def(Pure())
@@ -282,16 +336,24 @@ class QuantizedMatmulOp(CallFormat):
         result_type: Attribute,
         bias: SSAValue | None = None,
         module: StringAttr | None = None,
+        out_scale: DenseIntOrFPElementsAttr | None = None,
+        out_zero_point: DenseIntOrFPElementsAttr | None = None,
     ):
         super().__init__(
             operands=[input, weight, [], [], [bias] if bias is not None else []],
             result_types=[result_type],
-            properties={"module": module},
+            properties={"module": module, "out_scale": out_scale, "out_zero_point": out_zero_point},
         )
 
     def verify_(self) -> None:
-        """Check shapes, then the parameters of a plain weight."""
+        """Check shapes, then a quantized result, then the parameters of a plain weight."""
         check_matmul_shapes(self.input, self.weight, self.output, self.bias)
+        if isinstance(self.output.type, QuantizedTensorType):
+            self._verify_requantizing(self.output.type)
+        elif self.out_scale is not None or self.out_zero_point is not None:
+            raise VerifyException("out_scale and out_zero_point are for quantized results; remove them")
+        elif self.bias is not None and isinstance(cast(Any, self.bias.type).element_type, IntegerType):
+            raise VerifyException("an i32 bias is part of an int32 sum, which needs a quantized result")
         if isinstance(self.weight.type, TensorType):
             self._verify_plain()
             return
@@ -299,6 +361,14 @@ class QuantizedMatmulOp(CallFormat):
             raise VerifyException("a quantized weight carries its parameters; remove scales and zero_points")
         if self.bits is not None or self.group_size is not None:
             raise VerifyException("a quantized weight's type states bits and group_size; remove the attributes")
+
+    def _verify_requantizing(self, result: QuantizedTensorType) -> None:
+        for name, type in (("input", self.input.type), ("weight", self.weight.type)):
+            if (reason := not_constant_along_k(type)) is not None:
+                raise VerifyException(f"a quantized result is computed from integer sums, but the {name} {reason}")
+        if self.out_scale is None:
+            raise VerifyException("a quantized result needs out_scale")
+        check_constant_parameters(result, self.out_scale, self.out_zero_point)
 
     def _verify_plain(self) -> None:
         if isinstance(self.input.type, QuantizedTensorType):
@@ -329,6 +399,24 @@ class QuantizedMatmulOp(CallFormat):
                 f"scales has {count} values, expected {expected} for {rows} rows"
                 + (f" of {k // group} groups" if group else "")
             )
+
+
+def not_constant_along_k(type: Attribute) -> str | None:
+    """Why products of codes of `type` cannot be summed along K [., K] as integers, or None."""
+    if not isinstance(type, QuantizedTensorType):
+        return f"is {type}, not an !llm.quantized_tensor"
+    if not isinstance(type.element, Integer):
+        return f"has {type.element.name} codes, which are floats"
+    if not isinstance(type.min, NoneAttr):
+        return "has a minimum instead of a zero point"
+    if not isinstance(type.zp, NoneAttr | IntegerType):
+        return f"has zero points of type {type.zp}, which are floats"
+    granularity = type.granularity
+    if granularity.group_size is not None:
+        return f"has a scale for each group of {granularity.group_size}"
+    if granularity.axis == type.get_num_dims() - 1:
+        return "has a scale for each index of K"
+    return None
 
 
 def check_matmul_shapes(input: SSAValue, weight: SSAValue, output: SSAValue, bias: SSAValue | None) -> None:

@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-import ml_dtypes
 import numpy as np
-from xdsl.dialects import builtin
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     AnyFloat,
     ArrayAttr,
-    BFloat16Type,
     BoolAttr,
     ContainerType,
-    Float16Type,
-    Float32Type,
-    Float64Type,
     IntAttr,
     IntegerAttr,
     IntegerType,
     NoneAttr,
     ShapedType,
-    Signedness,
     TensorType,
     f32,
 )
@@ -33,57 +26,45 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from llmir.formats.elements import Element, Integer, Minifloat, element
+from llmir.dialects.llm.element_types import (
+    FLOATS,
+    CodebookType,
+    CodeType,
+    MinifloatType,
+    ScaleType,
+    element_of,
+    element_type,
+    float_dtype,
+    float_type,
+    parse_key_values,
+    scale_format,
+    scale_type,
+)
+from llmir.formats.elements import Element, Integer, Minifloat
 from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedFormat
 
-FLOATS: dict[type[Attribute], np.dtype[Any]] = {
-    Float16Type: np.dtype(np.float16),
-    BFloat16Type: np.dtype(ml_dtypes.bfloat16),
-    Float32Type: np.dtype(np.float32),
-    Float64Type: np.dtype(np.float64),
-}
-
-
-def element_of(type: Attribute) -> Element:
-    """The element format of an IR type; VerifyException when codes cannot be of that type."""
-    name = str(type)
-    if isinstance(type, IntegerType):
-        integer = cast("IntegerType", type)
-        unsigned = integer.signedness.data is Signedness.UNSIGNED
-        name = f"{'ui' if unsigned else 'i'}{integer.width.data}"
-    try:
-        return element(name)
-    except ValueError as e:
-        raise VerifyException(str(e)) from e
-
-
-def element_type(format: Element) -> IntegerType | AnyFloat:
-    """The IR type of an element format: `iN` is signless, as in MLIR, and means two's complement."""
-    if isinstance(format, Integer):
-        return IntegerType(format.bits, Signedness.SIGNLESS if format.signed else Signedness.UNSIGNED)
-    return cast(AnyFloat, getattr(builtin, format.name.replace("f", "Float", 1) + "Type")())
-
-
-def float_dtype(type: Attribute) -> np.dtype[Any]:
-    """The NumPy dtype of f16, bf16, f32 or f64; VerifyException for other types."""
-    for kind, dtype in FLOATS.items():
-        if isinstance(type, kind):
-            return dtype
-    raise VerifyException(f"expected one of f16, bf16, f32, f64, got {type}")
+__all__ = [
+    "FLOATS",
+    "CodebookType",
+    "MinifloatType",
+    "QuantizedTensorType",
+    "ScaleType",
+    "as_tensor",
+    "element_of",
+    "element_type",
+    "float_dtype",
+    "float_type",
+    "parse_key_values",
+    "print_shape",
+    "quantized_tensor_type",
+    "shape_text",
+]
 
 
 def as_tensor(type: Attribute) -> TensorType[Attribute] | None:
     """A builtin tensor type as such, None for other types."""
     return cast("TensorType[Attribute]", type) if isinstance(type, TensorType) else None
-
-
-def float_type(dtype: np.dtype[Any]) -> AnyFloat:
-    """The IR type of a NumPy float dtype."""
-    for kind, known in FLOATS.items():
-        if known == dtype:
-            return cast(AnyFloat, kind())
-    raise ValueError(f"no IR float type for {dtype}")
 
 
 def shape_text(shape: Sequence[int]) -> str:
@@ -106,15 +87,20 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
     Neither `group_size` nor `axis` is per tensor; `axis=A` alone is per channel along A; `group_size=G` is
     groups of G along the last dimension, or along `axis`. A dimension G does not divide needs `pad=P`: the
     last group of each row then has P elements less than G.
+
+    Scales, zero points and minima can be quantized themselves: GGUF's Q4_K is
+    `<4x1024xui4, scale=!llm.scale<ui6, scale=f16, group_size=8>, min=!llm.scale<ui6, scale=f16, group_size=8>,
+    group_size=32>`, NVFP4 `<4x1024xf4E2M1FN, scale=!llm.scale<f8E4M3FN, scale=f32>, group_size=16>`. Scales of type
+    f8E8M0FNU are powers of two: MXFP4 is `<4x1024xf4E2M1FN, scale=f8E8M0FNU, group_size=32>`.
     """
 
     name = "llm.quantized_tensor"
 
     shape: ArrayAttr[IntAttr]
-    element_type: IntegerType | AnyFloat
-    scale: AnyFloat
-    zp: IntegerType | AnyFloat | NoneAttr
-    min: AnyFloat | NoneAttr
+    element_type: IntegerType | AnyFloat | MinifloatType | CodebookType
+    scale: AnyFloat | ScaleType
+    zp: IntegerType | AnyFloat | ScaleType | NoneAttr
+    min: AnyFloat | ScaleType | NoneAttr
     symmetric: BoolAttr
     group_size: IntAttr | NoneAttr
     axis: IntAttr | NoneAttr
@@ -123,11 +109,11 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
     def __init__(
         self,
         shape: Sequence[int],
-        element_type: IntegerType | AnyFloat,
+        element_type: CodeType,
         *,
-        scale: AnyFloat = f32,
-        zp: IntegerType | AnyFloat | None = None,
-        min: AnyFloat | None = None,
+        scale: AnyFloat | ScaleType = f32,
+        zp: IntegerType | AnyFloat | ScaleType | None = None,
+        min: AnyFloat | ScaleType | None = None,
         symmetric: bool = False,
         group_size: int | None = None,
         axis: int | None = None,
@@ -185,17 +171,19 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
 
     def format(self) -> QuantizedFormat:
         """The same facts for the numerics, shape left out."""
-        zero_point: Element | np.dtype[Any] | None = None
-        if not isinstance(self.zp, NoneAttr):
-            integer = isinstance(self.zp, IntegerType)
-            zero_point = element_of(self.zp) if integer else float_dtype(self.zp)
-        minimum = None if isinstance(self.min, NoneAttr) else float_dtype(self.min)
-        return QuantizedFormat(self.element, float_dtype(self.scale), zero_point, minimum, self.granularity)
+        axis = _int_or_none(self.axis) if isinstance(self.group_size, IntAttr) else None
+        zero_point: Element | np.dtype[Any] | QuantizedFormat | None = None
+        if isinstance(self.zp, IntegerType):
+            zero_point = element_of(self.zp)
+        elif not isinstance(self.zp, NoneAttr):
+            zero_point = _float_or_quantized(self.zp, axis)
+        minimum = None if isinstance(self.min, NoneAttr) else _float_or_quantized(self.min, axis)
+        return QuantizedFormat(self.element, scale_format(self.scale, axis), zero_point, minimum, self.granularity)
 
     def verify(self) -> None:
         """Check the facts against each other; messages say the fact and the rule."""
         code = self.element
-        float_dtype(self.scale)
+        scale_format(self.scale, None)
         symmetric = bool(self.symmetric.value.data)
         if symmetric and not isinstance(self.zp, NoneAttr):
             raise VerifyException("a symmetric quantized tensor has no zero point; remove zp or symmetric=true")
@@ -203,15 +191,36 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
             raise VerifyException("a symmetric quantized tensor has no minimum; remove min or symmetric=true")
         if not isinstance(self.zp, NoneAttr) and not isinstance(self.min, NoneAttr):
             raise VerifyException("zp and min exclude each other: real is (code - zp) * scale or code * scale + min")
-        if isinstance(code, Minifloat) and not self.is_symmetric:
-            raise VerifyException(f"{code.name} codes are floats and have no zero point; remove zp and min")
+        if not isinstance(code, Integer) and not self.is_symmetric:
+            kind = "floats" if isinstance(code, Minifloat) else "entries of a codebook"
+            raise VerifyException(f"{code.name} codes are {kind} and have no zero point; remove zp and min")
         if isinstance(self.zp, IntegerType):
             self._verify_zero_point(element_of(self.zp), code)
         elif not isinstance(self.zp, NoneAttr):
-            float_dtype(self.zp)
+            _float_or_quantized(self.zp, None)
         if not isinstance(self.min, NoneAttr):
-            float_dtype(self.min)
+            _float_or_quantized(self.min, None)
         self._verify_granularity()
+        for what, type in (("scale", self.scale), ("zp", self.zp), ("min", self.min)):
+            if isinstance(type, ScaleType):
+                self._verify_second_level(what, type)
+
+    def _verify_second_level(self, what: str, type: ScaleType) -> None:
+        """A second level needs more than one parameter to share it, in whole groups."""
+        granularity, rank = self.granularity, self.get_num_dims()
+        if granularity.group_size is None and granularity.axis is None:
+            raise VerifyException(
+                f"{what} is {type}, but a tensor with one scale has no second level of scales; give axis or group_size"
+            )
+        if isinstance(type.group_size, NoneAttr):
+            return
+        dimension = granularity.group_axis(rank) if granularity.group_size is not None else 0
+        size, group = self.parameter_shape()[dimension], type.group_size.data
+        if size != DYNAMIC_INDEX and size % group:
+            raise VerifyException(
+                f"group_size {group} of {type} does not divide the {size} groups of dimension "
+                f"{granularity.group_axis(rank)}; use a divisor of {size}"
+            )
 
     @staticmethod
     def _verify_zero_point(zero_point: Element, code: Element) -> None:
@@ -302,14 +311,17 @@ def quantized_tensor_type(shape: Sequence[int], format: QuantizedFormat) -> Quan
     zero_point = format.zero_point
     granularity = format.granularity
     pad = granularity.padding(tuple(shape))
+    zp: IntegerType | AnyFloat | ScaleType | None = None
+    if isinstance(zero_point, np.dtype | QuantizedFormat):
+        zp = scale_type(zero_point)
+    elif zero_point is not None:
+        zp = cast(IntegerType, element_type(zero_point))
     return QuantizedTensorType(
         shape,
         element_type(format.element),
-        scale=float_type(format.scale),
-        zp=float_type(zero_point)
-        if isinstance(zero_point, np.dtype)
-        else (element_type(zero_point) if zero_point else None),
-        min=None if format.minimum is None else float_type(format.minimum),
+        scale=scale_type(format.scale),
+        zp=zp,
+        min=None if format.minimum is None else scale_type(format.minimum),
         symmetric=format.symmetric and isinstance(format.element, Integer),
         group_size=granularity.group_size,
         axis=granularity.axis,
@@ -317,93 +329,9 @@ def quantized_tensor_type(shape: Sequence[int], format: QuantizedFormat) -> Quan
     )
 
 
-@irdl_attr_definition
-class MixedType(ParametrizedAttribute, TypeAttribute):
-    """`!llm.mixed<i8,i4>`: the formats a row of a mixed tensor can have."""
-
-    name = "llm.mixed"
-    types: ArrayAttr[IntegerType | AnyFloat]
-
-    def verify(self) -> None:
-        """At least two different code formats."""
-        names = [element_of(t).name for t in self.types.data]
-        if len(names) < 2:
-            raise VerifyException(f"a mixed element type needs at least two formats, got {len(names)}")
-        if len(set(names)) != len(names):
-            raise VerifyException(f"a mixed element type lists each format once, got {', '.join(names)}")
-
-    @classmethod
-    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
-        """Parse `<i8,i4>`."""
-        return [ArrayAttr(parser.parse_comma_separated_list(parser.Delimiter.ANGLE, parser.parse_type))]
-
-    def print_parameters(self, printer: Printer) -> None:
-        """Print `<i8,i4>`."""
-        with printer.in_angle_brackets():
-            printer.print_list(self.types.data, printer.print_attribute, ",")
-
-
-@irdl_attr_definition
-class MixedQuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, ContainerType[MixedType]):
-    """`!llm.mixed_quantized_tensor<4x1024x!llm.mixed<i8,i4>, scale=f32>`
-
-    Each row (index of dimension 0) is symmetric in one of the listed formats, with one scale; which one is
-    a value, not part of the type.
-    """
-
-    name = "llm.mixed_quantized_tensor"
-    shape: ArrayAttr[IntAttr]
-    element_type: MixedType
-    scale: AnyFloat
-
-    def get_num_dims(self) -> int:
-        """Rank."""
-        return len(self.shape.data)
-
-    def get_shape(self) -> tuple[int, ...]:
-        """Shape, with DYNAMIC_INDEX for `?`."""
-        return tuple(d.data for d in self.shape.data)
-
-    def get_element_type(self) -> MixedType:
-        """The formats."""
-        return self.element_type
-
-    def verify(self) -> None:
-        """Rows need a dimension."""
-        float_dtype(self.scale)
-        if not self.shape.data:
-            raise VerifyException("a mixed quantized tensor chooses a format for each row, it cannot be a scalar")
-
-    @classmethod
-    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
-        """Parse `<4x1024x!llm.mixed<i8,i4>, scale=f32>`."""
-        with parser.in_angle_brackets():
-            shape, element = parser.parse_ranked_shape()
-            given = parse_key_values(parser, {"scale": parser.parse_type})
-        return [ArrayAttr(IntAttr(d) for d in shape), element, given.get("scale", f32)]
-
-    def print_parameters(self, printer: Printer) -> None:
-        """Print `<4x1024x!llm.mixed<i8,i4>, scale=f32>`."""
-        with printer.in_angle_brackets():
-            print_shape(printer, self.get_shape())
-            printer.print_attribute(self.element_type)
-            printer.print_string(", scale=")
-            printer.print_attribute(self.scale)
-
-
-def parse_key_values(parser: AttrParser, readers: dict[str, Any]) -> dict[str, Any]:
-    """Parse `, key=value, ...` with a reader for each key; unknown and repeated keys are errors."""
-    given: dict[str, Any] = {}
-    while parser.parse_optional_punctuation(",") is not None:
-        start = parser.pos
-        key = parser.parse_identifier(" for a parameter")
-        if key not in readers:
-            parser.raise_error(f"unknown parameter '{key}', expected one of {', '.join(readers)}", start, parser.pos)
-        if key in given:
-            parser.raise_error(f"parameter '{key}' is given twice", start, parser.pos)
-        parser.parse_punctuation("=")
-        given[key] = readers[key]()
-    return given
+def _float_or_quantized(type: AnyFloat | ScaleType, axis: int | None) -> np.dtype[Any] | QuantizedFormat:
+    """How zero points or minima are kept, which are no powers of two."""
+    return type.format(axis) if isinstance(type, ScaleType) else float_dtype(type)
 
 
 def _optional_int(value: int | None) -> IntAttr | NoneAttr:

@@ -27,10 +27,15 @@ from xdsl.irdl import (
 )
 from xdsl.traits import Pure, SymbolOpInterface
 
-from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType
+from llmir.dialects.llm.mixed import MixedQuantizedTensorType
+from llmir.dialects.llm.sparse_types import SparseQuantizedTensorType
+from llmir.dialects.llm.types import QuantizedTensorType
 
 WEIGHT_TYPE = MessageConstraint(
-    BaseAttr(TensorType) | BaseAttr(QuantizedTensorType) | BaseAttr(MixedQuantizedTensorType),
+    BaseAttr(TensorType)
+    | BaseAttr(QuantizedTensorType)
+    | BaseAttr(MixedQuantizedTensorType)
+    | BaseAttr(SparseQuantizedTensorType),
     "a weight is a tensor or a quantized tensor",
 )
 

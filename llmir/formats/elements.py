@@ -1,30 +1,24 @@
 """Element formats: what one stored code can be, and how a real value is rounded to it.
 
-Names are MLIR's: `i4`, `ui4`, `f8E4M3FN`. Integers are two's complement (`iN`) or unsigned (`uiN`).
+Names are MLIR's: `i4`, `ui4`, `f8E4M3FN`; floats of other shapes are `e3m4`, `ocp_e4m3`, `fnuz_e5m2`; codebooks
+`nf4` or `codebook:[-1.0, ...]`. Integers are two's complement (`iN`) or unsigned (`uiN`). Every format has
+`bits`, the dtype of an unpacked code, the smallest, largest and largest-in-magnitude value of a code, `encode`
+(values in code units to codes) and `decode` (codes to float32).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-MINIFLOATS: dict[str, np.dtype[Any]] = {
-    "f8E4M3FN": np.dtype(ml_dtypes.float8_e4m3fn),
-    "f8E5M2": np.dtype(ml_dtypes.float8_e5m2),
-    "f8E4M3": np.dtype(ml_dtypes.float8_e4m3),
-    "f8E3M4": np.dtype(ml_dtypes.float8_e3m4),
-    "f8E4M3FNUZ": np.dtype(ml_dtypes.float8_e4m3fnuz),
-    "f8E5M2FNUZ": np.dtype(ml_dtypes.float8_e5m2fnuz),
-    "f8E4M3B11FNUZ": np.dtype(ml_dtypes.float8_e4m3b11fnuz),
-    "f6E2M3FN": np.dtype(ml_dtypes.float6_e2m3fn),
-    "f6E3M2FN": np.dtype(ml_dtypes.float6_e3m2fn),
-    "f4E2M1FN": np.dtype(ml_dtypes.float4_e2m1fn),
-}
+from llmir.formats.codebooks import CODEBOOKS, PREFIX, Codebook, parse_codebook
+from llmir.formats.minifloats import MINIFLOATS, Minifloat, layout_of
+
+__all__ = ["CODEBOOKS", "MINIFLOATS", "Codebook", "Element", "Integer", "Minifloat", "element"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,11 @@ class Integer:
         return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
 
     @property
+    def magnitude(self) -> int:
+        """The largest magnitude of a code."""
+        return max(-self.minimum, self.maximum)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype an unpacked code is held in."""
         return np.dtype(np.int8 if self.signed else np.uint8)
@@ -58,48 +57,24 @@ class Integer:
         """Round to nearest even and saturate. `values` are in code units (already divided by the scale)."""
         return np.clip(np.rint(values), self.minimum, self.maximum).astype(self.dtype)
 
-
-@dataclass(frozen=True)
-class Minifloat:
-    """A float of 8 bits or less, by its MLIR name."""
-
-    name: str
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The ml_dtypes dtype that holds a code."""
-        return MINIFLOATS[self.name]
-
-    @property
-    def bits(self) -> int:
-        """Width in bits."""
-        return int(self.name[1])  # f8..., f6..., f4...
-
-    @property
-    def maximum(self) -> float:
-        """The largest finite value."""
-        return float(cast(Any, ml_dtypes.finfo(self.dtype)).max)
-
-    @property
-    def minimum(self) -> float:
-        """The most negative finite value."""
-        return float(cast(Any, ml_dtypes.finfo(self.dtype)).min)
-
-    def encode(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Round to nearest even, subnormals kept; out of range saturates to the largest finite value."""
-        return np.clip(values, self.minimum, self.maximum).astype(self.dtype)
+    def decode(self, codes: NDArray[Any]) -> NDArray[np.float32]:
+        """The codes as float32."""
+        return codes.astype(np.float32)
 
 
-Element = Integer | Minifloat
+Element = Integer | Minifloat | Codebook
 
 
 def element(name: str) -> Element:
-    """The element format of an MLIR type name; ValueError names what exists."""
-    if name in MINIFLOATS:
+    """The element format of a name; ValueError names what exists."""
+    if layout_of(name) is not None:
         return Minifloat(name)
+    if name in CODEBOOKS or name.startswith(PREFIX):
+        return parse_codebook(name)
     match = re.fullmatch(r"(u?)i([1-8])", name)
     if match is None:
         raise ValueError(
-            f"unknown element format '{name}', expected i1..i8, ui1..ui8 or one of {', '.join(MINIFLOATS)}"
+            f"unknown element format '{name}', expected i1..i8, ui1..ui8 or one of {', '.join(MINIFLOATS)}, "
+            f"eXmY, ocp_eXmY, fnuz_eXmY (at most 8 bits with the sign), {', '.join(CODEBOOKS)}, {PREFIX}[...]"
         )
     return Integer(int(match[2]), signed=not match[1])

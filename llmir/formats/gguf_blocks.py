@@ -1,64 +1,20 @@
-"""Decodes GGUF tensor blocks bit for bit, and encodes the types that map onto integer codes.
+"""Decodes GGUF tensor blocks bit for bit, and encodes the types whose codes a quantized tensor can hold.
 
-Sources for the layouts: ggml's block structures (ggml-common.h) and the Python package `gguf`, which
-also does the K-quant and IQ arithmetic here. All integers and floats are little-endian. The five
-types with integer codes keep 32 elements per block::
-
-    Q4_0  f16 scale             | 16 bytes of nibbles                    value = (q - 8) * scale
-    Q4_1  f16 scale, f16 minimum| 16 bytes of nibbles                    value = q * scale + minimum
-    Q5_0  f16 scale             | u32 of fifth bits | 16 bytes of nibbles  value = (q - 16) * scale
-    Q5_1  f16 scale, f16 minimum| u32 of fifth bits | 16 bytes of nibbles  value = q * scale + minimum
-    Q8_0  f16 scale             | 32 signed bytes                        value = q * scale
-
-Byte j of the nibbles holds element j in its low half and element j + 16 in its high half; bit j of the
-u32 is the fifth bit of element j.
+The layouts are in `llmir.formats.gguf_layouts`; the values of all other types are computed by the Python package
+`gguf`. A decoded tensor dequantizes to the same float32 values, bit for bit, as ggml's reference code gives.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
 from numpy.typing import NDArray
 
 from llmir.errors import InputError
-
-_GROUP = 32
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Integer codes and their scales: value = float32(code) * float32(scale) + float32(minimum).
-
-    `codes` is int8 (signed) or uint8, shape [..., K]; `scale` and `minimum` are float16, shape
-    [..., K / group_size]; `minimum` is None for symmetric types. `bits` is the width of a code.
-    """
-
-    codes: NDArray[np.int8] | NDArray[np.uint8]
-    scale: NDArray[np.float16]
-    minimum: NDArray[np.float16] | None
-    bits: int
-    signed: bool
-    group_size: int
-
-
-@dataclass(frozen=True)
-class BlockLayout:
-    """What a block type holds: code width in bits, sign, and whether blocks have a minimum."""
-
-    bits: int
-    signed: bool
-    has_minimum: bool
-
-
-_LAYOUTS = {
-    GGMLQuantizationType.Q4_0: BlockLayout(bits=4, signed=True, has_minimum=False),
-    GGMLQuantizationType.Q4_1: BlockLayout(bits=4, signed=False, has_minimum=True),
-    GGMLQuantizationType.Q5_0: BlockLayout(bits=5, signed=True, has_minimum=False),
-    GGMLQuantizationType.Q5_1: BlockLayout(bits=5, signed=False, has_minimum=True),
-    GGMLQuantizationType.Q8_0: BlockLayout(bits=8, signed=True, has_minimum=False),
-}
+from llmir.formats.gguf_layouts import BLOCKS, Array, Fields
+from llmir.formats.quantized import QuantizedArray, QuantizedFormat
 
 _PLAIN = {
     GGMLQuantizationType.F32: "<f4",
@@ -70,7 +26,7 @@ _PLAIN = {
     GGMLQuantizationType.I64: "<i8",
 }
 
-DECODABLE: frozenset[GGMLQuantizationType] = frozenset(_LAYOUTS)
+DECODABLE: frozenset[GGMLQuantizationType] = frozenset(BLOCKS)
 """The types that decode() and encode() handle."""
 
 # The gguf package has one class per type that it decodes, named after the type.
@@ -80,37 +36,58 @@ DEQUANTIZABLE: frozenset[GGMLQuantizationType] = frozenset(
 """The types that dequantize() handles; Q8_1 and Q8_K, which exist only inside dot products, are not."""
 
 
-def decode(type: GGMLQuantizationType, raw: NDArray[np.uint8]) -> Decoded:
-    """Split encoded rows into integer codes, scales and minimums without any rounding.
+def format_of(type: GGMLQuantizationType) -> QuantizedFormat:
+    """The format of a block type's codes; InputError when no quantized tensor can hold them."""
+    if type not in BLOCKS:
+        raise InputError(f"GGUF type {_name(type)} has no codes to keep; supported: {_names(DECODABLE)}")
+    return BLOCKS[type].format
 
-    `raw` is uint8, shape [..., bytes per row]; the codes come back as [..., K]. Raises InputError if
-    the type has no integer codes with one scale per group or the rows are not whole blocks.
+
+def decode(type: GGMLQuantizationType, raw: NDArray[np.uint8]) -> QuantizedArray:
+    """Split encoded rows into codes, scales and minima without any rounding.
+
+    `raw` is uint8, shape [..., bytes per row]; the codes come back as [..., K]. Raises InputError if no
+    quantized tensor can hold the type's codes or the rows are not whole blocks.
     """
-    layout = layout_of(type)
-    blocks = _blocks(type, raw)
-    scale, rest = _split_half(blocks)
-    minimum = None
-    if layout.has_minimum:
-        minimum, rest = _split_half(rest)
-    codes = _unpack(layout, rest).reshape(*raw.shape[:-1], blocks.shape[-2] * _GROUP)
-    return Decoded(codes, scale, minimum, layout.bits, layout.signed, _GROUP)
+    form = format_of(type)
+    fields = BLOCKS[type].split(_blocks(type, raw))
+
+    def row(field: Array | None) -> Array:
+        assert field is not None
+        return np.ascontiguousarray(field).reshape(*raw.shape[:-1], field.shape[-2] * field.shape[-1])
+
+    def parameter(kind: object, values: Array | None, second: Array | None) -> Array | QuantizedArray:
+        return QuantizedArray(row(values), row(second), kind) if isinstance(kind, QuantizedFormat) else row(values)
+
+    minimum = None if form.minimum is None else parameter(form.minimum, fields.minimum, fields.minimum_scale)
+    scale = parameter(form.scale, fields.scale, fields.scale_scale)
+    return QuantizedArray(row(fields.codes), scale, form, minimum=minimum)
 
 
-def encode(type: GGMLQuantizationType, decoded: Decoded) -> NDArray[np.uint8]:
-    """Pack codes, scales and minimums into encoded rows, the exact inverse of decode().
+def encode(type: GGMLQuantizationType, array: QuantizedArray) -> NDArray[np.uint8]:
+    """Pack codes, scales and minima into encoded rows, the exact inverse of decode().
 
-    Returns uint8, shape [..., bytes per row]. Raises InputError if the type is not in DECODABLE or the
-    codes, scales or minimums do not fit it.
+    Returns uint8, shape [..., bytes per row]. Raises InputError if the type is not in DECODABLE, or the array
+    has another format, other shapes or codes beyond its range.
     """
-    layout = layout_of(type)
-    _check_encodable(type, layout, decoded)
-    codes = decoded.codes.reshape(*decoded.scale.shape, _GROUP)
-    parts = [_half_bytes(decoded.scale)]
-    if decoded.minimum is not None:
-        parts.append(_half_bytes(decoded.minimum))
-    parts.append(_pack(layout, codes))
-    blocks = np.concatenate(parts, axis=-1)
-    return blocks.reshape(*blocks.shape[:-2], blocks.shape[-2] * blocks.shape[-1])
+    _check_encodable(type, array)
+    elements = BLOCKS[type].elements
+    shape = array.codes.shape
+    blocks = shape[-1] // elements
+
+    def field(values: Array) -> Array:
+        return np.ascontiguousarray(values).reshape(*shape[:-1], blocks, values.shape[-1] // max(blocks, 1))
+
+    def levels(parameter: Array | QuantizedArray | None) -> tuple[Array | None, Array | None]:
+        if not isinstance(parameter, QuantizedArray):
+            return None if parameter is None else field(parameter), None
+        assert isinstance(parameter.scale, np.ndarray)
+        return field(parameter.codes), field(parameter.scale)
+
+    scale, scale_scale = levels(array.scale)
+    assert scale is not None
+    encoded = BLOCKS[type].join(Fields(field(array.codes), scale, scale_scale, *levels(array.minimum)))
+    return encoded.reshape(*shape[:-1], encoded.shape[-2] * encoded.shape[-1])
 
 
 def dequantize(type: GGMLQuantizationType, raw: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -129,14 +106,6 @@ def dequantize(type: GGMLQuantizationType, raw: NDArray[np.uint8]) -> NDArray[np
         return quants.dequantize(rows, type) if plain is None else rows.view(plain).astype(np.float32)
 
 
-def layout_of(type: GGMLQuantizationType) -> BlockLayout:
-    """Return what a block type holds; InputError when its codes are not plain integers."""
-    layout = _LAYOUTS.get(type)
-    if layout is None:
-        raise InputError(f"GGUF type {_name(type)} has no plain integer codes; supported: {_names(DECODABLE)}")
-    return layout
-
-
 def _blocks(type: GGMLQuantizationType, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the rows as [..., blocks per row, bytes per block]."""
     _check_rows(type, raw)
@@ -153,80 +122,60 @@ def _check_rows(type: GGMLQuantizationType, raw: NDArray[np.uint8]) -> None:
         )
 
 
-def _split_half(blocks: NDArray[np.uint8]) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
-    half = np.ascontiguousarray(blocks[..., :2]).view("<f2")[..., 0]
-    return half, blocks[..., 2:]
+def _check_encodable(type: GGMLQuantizationType, array: QuantizedArray) -> None:
+    form = format_of(type)
+    # what chose the codes does not matter any more
+    theirs = replace(array.format, narrow_range=False, scale_rounding=form.scale_rounding, smallest_range=0.0)
+    if theirs != form:
+        raise InputError(f"GGUF type {type.name} holds {_describe(form)}, not {_describe(array.format)}")
+    shape, elements = array.codes.shape, BLOCKS[type].elements
+    if not shape or shape[-1] % elements:
+        raise InputError(f"GGUF type {type.name} needs rows in whole blocks of {elements}, not {list(shape)}")
+    _check_codes(type, "codes", array.codes, form)
+    parameters = form.granularity.parameter_shape(shape)
+    for what, kind, given in (("scales", form.scale, array.scale), ("minima", form.minimum, array.minimum)):
+        if isinstance(given, QuantizedArray):
+            assert isinstance(kind, QuantizedFormat)
+            _check_codes(type, what, given.codes, kind)
+            _check_shape(type, what, given.codes, parameters)
+            _check_shape(type, f"second level of {what}", given.scale, kind.granularity.parameter_shape(parameters))
+        elif given is not None:
+            _check_shape(type, what, given, parameters)
+            if given.dtype != kind:
+                raise InputError(f"GGUF type {type.name} needs {kind} {what}, not {given.dtype}")
 
 
-def _half_bytes(half: NDArray[np.float16]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(half, dtype="<f2")[..., np.newaxis].view(np.uint8)
-
-
-def _unpack(layout: BlockLayout, packed: NDArray[np.uint8]) -> NDArray[np.int8] | NDArray[np.uint8]:
-    if layout.bits == 8:
-        return packed.view(np.int8)
-    nibbles = packed[..., -_GROUP // 2 :]
-    codes = np.concatenate([nibbles & 0x0F, nibbles >> 4], axis=-1)
-    if layout.bits == 5:
-        codes |= np.unpackbits(packed[..., :4], axis=-1, bitorder="little") << 4
-    if not layout.signed:
-        return codes
-    return codes.view(np.int8) - np.int8(1 << (layout.bits - 1))
-
-
-def _pack(layout: BlockLayout, codes: NDArray[np.int8] | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if layout.bits == 8:
-        return codes.view(np.uint8)
-    offset = 1 << (layout.bits - 1) if layout.signed else 0
-    unsigned: NDArray[np.uint8] = (codes.astype(np.int16) + offset).astype(np.uint8)
-    low, high = unsigned[..., : _GROUP // 2], unsigned[..., _GROUP // 2 :]
-    nibbles = (low & np.uint8(0x0F)) | (high << np.uint8(4))
-    if layout.bits == 4:
-        return nibbles
-    fifth_bits = np.packbits(unsigned >> 4, axis=-1, bitorder="little")
-    return np.concatenate([fifth_bits, nibbles], axis=-1)
-
-
-def _check_encodable(type: GGMLQuantizationType, layout: BlockLayout, decoded: Decoded) -> None:
-    shape = decoded.codes.shape
-    if not shape or shape[-1] % _GROUP:
-        raise InputError(f"GGUF type {type.name} needs rows in whole groups of {_GROUP}, not {list(shape)}")
-    if decoded.group_size != _GROUP:
-        raise InputError(f"GGUF type {type.name} has groups of {_GROUP}, not {decoded.group_size}")
-    expected = (*shape[:-1], shape[-1] // _GROUP)
-    if decoded.scale.shape != expected or decoded.scale.dtype != np.float16:
-        raise InputError(
-            f"GGUF type {type.name} needs float16 scales of shape {list(expected)}, "
-            f"not {decoded.scale.dtype} of shape {list(decoded.scale.shape)}"
-        )
-    _check_minimum(type, layout, decoded.minimum, expected)
-    _check_codes(type, layout, decoded.codes)
-
-
-def _check_minimum(
-    type: GGMLQuantizationType,
-    layout: BlockLayout,
-    minimum: NDArray[np.float16] | None,
-    expected: tuple[int, ...],
+def _check_shape(
+    type: GGMLQuantizationType, what: str, given: Array | QuantizedArray, expected: tuple[int, ...]
 ) -> None:
-    if (minimum is not None) != layout.has_minimum:
-        rule = "a minimum for every group" if layout.has_minimum else "no minimum"
-        raise InputError(f"GGUF type {type.name} stores {rule}")
-    if minimum is not None and (minimum.shape != expected or minimum.dtype != np.float16):
-        raise InputError(
-            f"GGUF type {type.name} needs float16 minimums of shape {list(expected)}, "
-            f"not {minimum.dtype} of shape {list(minimum.shape)}"
-        )
+    assert not isinstance(given, QuantizedArray)
+    if given.shape != expected:
+        raise InputError(f"GGUF type {type.name} needs {what} of shape {list(expected)}, not {list(given.shape)}")
 
 
-def _check_codes(type: GGMLQuantizationType, layout: BlockLayout, codes: NDArray[np.int8] | NDArray[np.uint8]) -> None:
-    lowest = -(1 << (layout.bits - 1)) if layout.signed else 0
-    highest = lowest + (1 << layout.bits) - 1
-    dtype = np.dtype(np.int8 if layout.signed else np.uint8)
-    if codes.dtype != dtype:
-        raise InputError(f"GGUF type {type.name} needs {dtype} codes, not {codes.dtype}")
+def _check_codes(type: GGMLQuantizationType, what: str, codes: Array, form: QuantizedFormat) -> None:
+    """Codes of the right dtype that fit their width."""
+    element = form.element
+    if codes.dtype != element.dtype:
+        raise InputError(f"GGUF type {type.name} needs {element.dtype} {what}, not {codes.dtype}")
+    lowest = -(1 << (element.bits - 1)) if codes.dtype == np.int8 else 0
+    highest = lowest + (1 << element.bits) - 1
     if codes.size and (codes.min() < lowest or codes.max() > highest):
-        raise InputError(f"GGUF type {type.name} needs codes in [{lowest}, {highest}]")
+        raise InputError(f"GGUF type {type.name} needs {what} in [{lowest}, {highest}]")
+
+
+def _describe(form: QuantizedFormat) -> str:
+    """`ui4 codes, scale ui6 by float16 for 8 groups, ..., groups of 32`."""
+    words = [f"{form.element.name} codes"]
+    for what, kind in (("scale", form.scale), ("zero point", form.zero_point), ("minimum", form.minimum)):
+        if isinstance(kind, QuantizedFormat):
+            size = kind.granularity.group_size
+            words.append(f"{what} {kind.element.name} by {kind.scale} for {size or 'all'} groups")
+        elif kind is not None:
+            words.append(f"{what} {kind.name}")
+    g = form.granularity
+    words.append("one scale" if g.group_size is None and g.axis is None else f"groups of {g.group_size or 'a channel'}")
+    return ", ".join(words) + (f" along dimension {g.axis}" if g.axis is not None else "")
 
 
 def _name(type: GGMLQuantizationType) -> str:

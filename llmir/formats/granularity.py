@@ -13,6 +13,7 @@ Whether that is allowed is for the caller to say: nothing is padded silently.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +49,10 @@ class Granularity:
     def split(self, array: NDArray[Any]) -> NDArray[Any]:
         """[R, g]: one row for each scale, in the order of the scales; a short last group is zero-padded."""
         if self.group_size is None:
-            return (
-                array.reshape(1, -1)
-                if self.axis is None
-                else np.moveaxis(array, self.axis, 0).reshape(array.shape[self.axis], -1)
-            )
+            if self.axis is None:
+                return array.reshape(1, -1)
+            moved = np.moveaxis(array, self.axis, 0)
+            return moved.reshape(len(moved), math.prod(moved.shape[1:]))
         rows = np.moveaxis(array, self.group_axis(array.ndim), -1)
         padding = self.padding(array.shape)
         if padding:
@@ -68,16 +68,22 @@ class Granularity:
             return np.ascontiguousarray(np.moveaxis(groups.reshape(moved), 0, self.axis))
         axis = self.group_axis(len(shape))
         lead = (*shape[:axis], *shape[axis + 1 :])
-        rows = groups.reshape(*lead, -1)[..., : shape[axis]]
+        rows = groups.reshape(*lead, shape[axis] + self.padding(shape))[..., : shape[axis]]
         return np.ascontiguousarray(np.moveaxis(rows, -1, axis))
 
     def join_parameters(self, parameters: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        """Parameters [R], as the rows of `split`, in the shape they are stored in."""
+        """Parameters [R], as the rows of `split`, in the shape they are stored in.
+
+        Parameters [R / S] of S consecutive rows each (a second level of scales) come back S times shorter along
+        the dimension of groups.
+        """
         if self.group_size is None:
-            return parameters.reshape(self.parameter_shape(shape))
+            return parameters
         axis = self.group_axis(len(shape))
         lead = (*shape[:axis], *shape[axis + 1 :])
-        return np.ascontiguousarray(np.moveaxis(parameters.reshape(*lead, -1), -1, axis))
+        rows = math.prod(lead)
+        count = len(parameters) // rows if rows else -(-shape[axis] // self.group_size)
+        return np.ascontiguousarray(np.moveaxis(parameters.reshape(*lead, count), -1, axis))
 
     def expand(self, parameters: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         """Stored parameters, broadcastable against the tensor of `shape`."""

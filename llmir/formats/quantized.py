@@ -1,34 +1,45 @@
 """A quantized array and its format: codes, scales, zero points or minima, and what they mean.
 
-real = (code - zero_point) * scale, or with `minimum`: real = code * scale + minimum; computed in float32.
+real = (code - zero_point) * scale, or with `minimum`: real = code * scale + minimum; computed in float32, `code`
+being the value a code stands for. Scales, zero points and minima may be quantized themselves: then they are
+symmetric quantized arrays of the parameters' shape, with a second level of scales (GGUF's super-blocks, NVFP4).
+The second level is multiplied first: scale = scale_code * scale_scale in float32, as ggml does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from llmir.formats.elements import Element, Integer
 from llmir.formats.granularity import Granularity
 
+POWER_OF_TWO = np.dtype(ml_dtypes.float8_e8m0fnu)
+"""Scales that are powers of two, 2^-127 to 2^127 (f8E8M0FNU)."""
+
 
 @dataclass(frozen=True)
 class QuantizedFormat:
     """How a tensor is quantized, whatever its shape.
 
-    `zero_point` is the dtype zero points are kept in (an integer or a float type) or None; `minimum`
-    likewise for minima. Neither means symmetric.
+    `scale` is the dtype scales are kept in, or the format they are quantized in; `zero_point` likewise, or an
+    integer format, or None; `minimum` likewise or None. Neither zero point nor minimum means symmetric.
+    `scale_rounding` says how a scale that is a power of two is rounded (`llmir.quantizers.power_of_two`), and
+    `smallest_range` is the least range a scale is computed from.
     """
 
     element: Element
-    scale: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
-    zero_point: Element | np.dtype[Any] | None = None
-    minimum: np.dtype[Any] | None = None
+    scale: np.dtype[Any] | QuantizedFormat = field(default_factory=lambda: np.dtype(np.float32))
+    zero_point: Element | np.dtype[Any] | QuantizedFormat | None = None
+    minimum: np.dtype[Any] | QuantizedFormat | None = None
     granularity: Granularity = field(default_factory=Granularity)
     narrow_range: bool = False
+    scale_rounding: str = "mx"
+    smallest_range: float = 0.0
 
     @property
     def symmetric(self) -> bool:
@@ -41,24 +52,88 @@ class QuantizedFormat:
         narrow = self.narrow_range and isinstance(self.element, Integer) and self.element.signed
         return self.element.minimum + (1 if narrow else 0)
 
+    def rows_are_independent(self, rank: int) -> bool:
+        """True when no two rows (indices of dimension 0) of a tensor of this rank share a parameter of any level."""
+        g = self.granularity
+        if g.group_size is None:
+            own = g.axis == 0
+        else:
+            own = g.group_axis(rank) != 0
+        nested = [p for p in (self.scale, self.zero_point, self.minimum) if isinstance(p, QuantizedFormat)]
+        parameter_rank = rank if g.group_size is not None else 1
+        return own and all(n.rows_are_independent(parameter_rank) for n in nested)
+
+
+Values = NDArray[Any]
+
 
 @dataclass(frozen=True)
 class QuantizedArray:
-    """Codes of the tensor's shape with their parameters, in the shapes `Granularity` gives."""
+    """Codes of the tensor's shape with their parameters, in the shapes `Granularity` gives.
 
-    codes: NDArray[Any]
-    scale: NDArray[Any]
-    granularity: Granularity
-    zero_point: NDArray[Any] | None = None
-    minimum: NDArray[Any] | None = None
+    Codes are of the element's dtype, or float32 where they were decoded to the values they stand for.
+    """
 
-    def dequantize(self, dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
+    codes: Values
+    scale: Values | QuantizedArray
+    format: QuantizedFormat
+    zero_point: Values | QuantizedArray | None = None
+    minimum: Values | QuantizedArray | None = None
+
+    @property
+    def granularity(self) -> Granularity:
+        """Which elements share a scale."""
+        return self.format.granularity
+
+    def code_values(self) -> NDArray[np.float32]:
+        """The values the codes stand for, float32."""
+        return self.codes if self.codes.dtype == np.float32 else self.format.element.decode(self.codes)
+
+    def decoded(self) -> QuantizedArray:
+        """The same with codes and parameters as the float32 values they stand for."""
+        return replace(self.with_real_parameters(), codes=self.code_values())
+
+    def with_real_parameters(self) -> QuantizedArray:
+        """The same with scales, zero points and minima as the float32 values they stand for."""
+        return replace(
+            self,
+            scale=real(self.scale),
+            zero_point=None if self.zero_point is None else real(self.zero_point),
+            minimum=None if self.minimum is None else real(self.minimum),
+        )
+
+    def rows(self, index: slice | NDArray[np.int64]) -> QuantizedArray:
+        """Rows of dimension 0, which must not share groups, with their parameters as float32."""
+        g = self.granularity
+        if g.group_size is not None and g.group_axis(self.codes.ndim) == 0:
+            raise ValueError("rows that share groups cannot be taken apart")
+        whole = self.with_real_parameters()
+        if g.group_size is None and g.axis != 0:
+            return replace(whole, codes=self.codes[index])
+
+        def cut(values: Any) -> Any:
+            return None if values is None else values[index]
+
+        return QuantizedArray(
+            self.codes[index], cut(whole.scale), self.format, cut(whole.zero_point), cut(whole.minimum)
+        )
+
+    def dequantize(self, dtype: np.dtype[Any] | None = None) -> Values:
         """The real values, computed in float32 and rounded once to `dtype` (float32 when None)."""
         shape = self.codes.shape
-        values = self.codes.astype(np.float32)
+        values = self.code_values()
+        if values is self.codes:
+            values = values.copy()
         if self.zero_point is not None:
-            values -= self.granularity.expand(self.zero_point.astype(np.float32), shape)
-        values *= self.granularity.expand(self.scale.astype(np.float32), shape)
+            values -= self.granularity.expand(real(self.zero_point), shape)
+        values *= self.granularity.expand(real(self.scale), shape)
         if self.minimum is not None:
-            values += self.granularity.expand(self.minimum.astype(np.float32), shape)
+            values += self.granularity.expand(real(self.minimum), shape)
         return values if dtype is None or dtype == np.float32 else values.astype(dtype)
+
+
+def real(values: Values | QuantizedArray) -> NDArray[np.float32]:
+    """The float32 values of parameters, whether quantized or not."""
+    if isinstance(values, QuantizedArray):
+        return values.dequantize()
+    return values.astype(np.float32, copy=False)

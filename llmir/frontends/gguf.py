@@ -1,4 +1,4 @@
-"""A GGUF file as a program: llama, qwen2 and qwen3 architectures, every tensor type `gguf` can decode.
+"""A GGUF file as a program: llama, qwen2, qwen3 and those of `gguf_architectures`, every tensor type `gguf` decodes.
 
 Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 tensors become `!llm.quantized_tensor`s that hold exactly the file's codes,
 scales and minima; other block types have no such type and are dequantized to float32, which is noted. With
@@ -24,18 +24,25 @@ from xdsl.ir import TypeAttribute
 
 from llmir.dialects.llm.attributes import RopeScalingAttr
 from llmir.dialects.llm.types import float_type, quantized_tensor_type
-from llmir.errors import InputError
+from llmir.errors import InputError, UnknownArchitecture
 from llmir.formats import gguf_blocks
-from llmir.formats.elements import Integer
-from llmir.formats.granularity import Granularity
-from llmir.formats.packing import pack
-from llmir.formats.quantized import QuantizedFormat
+from llmir.frontends import huggingface
+from llmir.frontends.config_reader import MAX_LAYERS, ConfigReader
+from llmir.frontends.decoder import HEAD, Decoder, build_module
+from llmir.frontends.gguf_architectures import ARCHITECTURES as MORE_ARCHITECTURES
+from llmir.frontends.gguf_architectures import (
+    GGUFArchitecture,
+    Place,
+    adapted,
+    architecture_of,
+    interleaved_rows,
+)
 from llmir.frontends.gguf_file import GGUFFile, GGUFTensor
 from llmir.frontends.gguf_tokenizer import SpecialTokens, special_tokens, tokenizer_from_fields
 from llmir.frontends.huggingface import ignored_tensors
-from llmir.frontends.llama_family import EMBEDDING, HEAD, MAX_LAYERS, NORM, ROPE_FACTORS, LlamaConfig, build_module
+from llmir.frontends.llama_family import EMBEDDING, NORM, ROPE_FACTORS, LlamaConfig
 from llmir.program.program import CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
-from llmir.program.quantized_weights import CODES, MIN, SCALE, part_layouts
+from llmir.program.quantized_weights import pack_parts, part_layouts
 from llmir.program.store import WeightStore
 from llmir.program.tensors import ComputedTensor, Tensor
 
@@ -71,18 +78,21 @@ OTHER_NAMES = {
 def open_gguf(path: Path, dequantize: bool = False) -> Program:
     """Open a GGUF file; InputError names the file and what is wrong with it or not supported."""
     file = GGUFFile.open(path)
-    config = read_config(file)
     files = _tokenizer_files(file)
-    files[CONFIG] = json.dumps(huggingface_config(file, config), indent=2).encode()
-    places = {checkpoint_name(name): name for name in file.tensors}
-    reader = _TensorReader(file, config, dequantize)
-    for name, shape in config.weight_shapes():
-        reader.add(name, shape, places)
+    reader = _TensorReader(file, dequantize)
+    architecture = architecture_of(file)
+    if architecture is None:
+        decoder: Decoder = (family := read_config(file))
+        config, ignored = huggingface_config(file, family), reader.add_family(family)
+    else:
+        config = architecture.config(ConfigReader(cast(dict[str, Any], file.fields), str(path)), file)
+        decoder = adapted(huggingface.read_config(config, str(path)))
+        ignored = reader.add_all(decoder, architecture)
+    files[CONFIG] = json.dumps(config, indent=2).encode()
     store = WeightStore(reader.tensors, str(path))
-    known = {name for name, _ in config.weight_shapes()}
-    notes = reader.notes() + ignored_tensors(set(places) - known)
+    notes = reader.notes() + ignored_tensors(ignored)
     history = [{"source": path.name, "format": "gguf", "dequantize": dequantize}]
-    return Program(build_module(config, reader.types), store, str(path), files, history, notes)
+    return Program(build_module(decoder, reader.types), store, str(path), files, history, notes)
 
 
 def checkpoint_name(name: str) -> str:
@@ -100,7 +110,10 @@ def read_config(file: GGUFFile) -> LlamaConfig:
     fields = _Fields(file)
     kind = fields.text("general.architecture")
     if kind not in ARCHITECTURES:
-        fields.fail(f"general.architecture is '{kind}', expected one of {', '.join(ARCHITECTURES)}")
+        raise UnknownArchitecture(
+            f"{file.path}: general.architecture is '{kind}', "
+            f"expected one of {', '.join((*ARCHITECTURES, *MORE_ARCHITECTURES))}"
+        )
     hidden, heads = fields.size(f"{kind}.embedding_length"), fields.size(f"{kind}.attention.head_count")
     head_dim = fields.size(f"{kind}.attention.key_length", hidden // heads)
     rotated = fields.size(f"{kind}.rope.dimension_count", head_dim)
@@ -108,7 +121,8 @@ def read_config(file: GGUFFile) -> LlamaConfig:
         fields.fail(f"{kind}.rope.dimension_count is {rotated}, only whole heads ({head_dim}) can be rotated")
     if file.fields.get(f"{kind}.expert_count"):
         fields.fail(
-            f"{kind}.expert_count is {file.fields[f'{kind}.expert_count']}, mixtures of experts are not supported"
+            f"{kind}.expert_count is {file.fields[f'{kind}.expert_count']}, "
+            f"mixtures of experts of this architecture are not supported"
         )
     embedding = file.tensors.get("token_embd.weight")
     if embedding is None:
@@ -216,29 +230,54 @@ def tokenizer_config(special: SpecialTokens, text_of: Callable[[int], str | None
 class _TensorReader:
     """Turns a file's tensors into typed tensors of a store."""
 
-    def __init__(self, file: GGUFFile, config: LlamaConfig, dequantize: bool):
-        self.file, self.config, self.dequantize = file, config, dequantize
-        self.permuted = file.fields["general.architecture"] == "llama"
+    def __init__(self, file: GGUFFile, dequantize: bool):
+        self.file, self.dequantize = file, dequantize
         self.tensors: dict[str, Tensor] = {}
         self.types: dict[str, TypeAttribute] = {}
         self._dequantized: dict[str, int] = {}
 
-    def add(self, name: str, shape: tuple[int, ...], places: dict[str, str]) -> None:
+    def add_family(self, config: LlamaConfig) -> set[str]:
+        """Add every weight of the Llama family; the tensors, by their names in a checkpoint, that are none."""
+        permuted = self.file.fields["general.architecture"] == "llama"
+        places = {checkpoint_name(name): name for name in self.file.tensors}
+        shapes = dict(config.weight_shapes())
+        for name, shape in shapes.items():
+            order = interleaved_rows(config, name, shape[0]) if permuted else None
+            self.add(name, shape, Place(places.get(name, ""), order=order))
+        return set(places) - set(shapes)
+
+    def add_all(self, decoder: Decoder, architecture: GGUFArchitecture) -> set[str]:
+        """Add every weight of another architecture; the tensors of the file that are none."""
+        computed = decoder.computed_weights()
+        self.tensors |= computed
+        left = {name for name in self.file.tensors if not name.startswith("rope_factors_")}
+        for name, shape in decoder.weight_shapes():
+            if name in computed:
+                self.types[name] = TensorType(f32, shape)
+                continue
+            place = architecture.place(decoder, name, shape[0])
+            self.add(name, shape, place)
+            left.discard(place.tensor)
+        return left
+
+    def add(self, name: str, shape: tuple[int, ...], place: Place) -> None:
         """Add one weight of the architecture."""
-        if name not in places:
+        source = self.file.tensors.get(place.tensor)
+        if source is None:
             raise InputError(f"{self.file.path}: tensor for '{name}' is missing, expected shape {list(shape)}")
-        source = self.file.tensors[places[name]]
-        if source.shape != shape:
+        found = source.shape if place.expert is None else source.shape[1:]
+        if found != shape or (place.expert is not None and not place.expert < source.shape[0]):
             raise InputError(
                 f"{self.file.path}: tensor '{source.name}' is {list(source.shape)}, the metadata needs {list(shape)}"
+                + ("" if place.expert is None else f" for each expert, of which there is a number {place.expert}")
             )
-        rows = _Rows(self.file, source, self._row_order(name, shape))
+        rows = _Rows(self.file, source, place)
         if source.type in FLOATS:
             dtype = FLOATS[source.type]
             self.types[name] = TensorType(float_type(dtype), shape)
             self.tensors[name] = rows.computed(dtype, shape, lambda raw: raw.view(dtype))
         elif source.type in gguf_blocks.DECODABLE and not self.dequantize:
-            self._add_codes(name, source, rows)
+            self._add_codes(name, shape, source, rows)
         else:
             self._dequantized[source.type.name] = self._dequantized.get(source.type.name, 0) + 1
             self.types[name] = TensorType(f32, shape)
@@ -246,30 +285,19 @@ class _TensorReader:
                 np.dtype(np.float32), shape, lambda raw: gguf_blocks.dequantize(source.type, raw)
             )
 
-    def _add_codes(self, name: str, source: GGUFTensor, rows: _Rows) -> None:
-        form = block_format(source.type)
-        parts: dict[str, Callable[[gguf_blocks.Decoded], NDArray[Any]]] = {
-            CODES: lambda d: pack(d.codes, d.bits),
-            SCALE: lambda d: d.scale,
-            MIN: lambda d: cast(NDArray[Any], d.minimum),
-        }
-        for suffix, (dtype, shape) in part_layouts(source.shape, form).items():
-            part = parts[suffix]
+    def _add_codes(self, name: str, shape: tuple[int, ...], source: GGUFTensor, rows: _Rows) -> None:
+        form = gguf_blocks.format_of(source.type)
+        for suffix, (dtype, part_shape) in part_layouts(shape, form).items():
             self.tensors[name + suffix] = rows.computed(
-                dtype, shape, lambda raw, part=part: part(gguf_blocks.decode(source.type, raw))
+                dtype,
+                part_shape,
+                lambda raw, suffix=suffix: pack_parts(gguf_blocks.decode(source.type, raw), form)[suffix],
             )
-        self.types[name] = quantized_tensor_type(source.shape, form)
-
-    def _row_order(self, name: str, shape: tuple[int, ...]) -> NDArray[np.int64] | None:
-        """Which row of the file is row i of the checkpoint, for q and k of llama."""
-        if not self.permuted or (".self_attn.q_proj" not in name and ".self_attn.k_proj" not in name):
-            return None
-        half = self.config.head_dim // 2
-        return np.arange(shape[0]).reshape(-1, half, 2).swapaxes(1, 2).reshape(-1)
+        self.types[name] = quantized_tensor_type(shape, form)
 
     def notes(self) -> list[str]:
         """Which quantized tensors became floats."""
-        why = "" if self.dequantize else ", no IR type holds their codes yet"
+        why = "" if self.dequantize else ", no quantized tensor holds their codes"
         return [
             f"{count} tensors of type {kind} were dequantized to float32{why}"
             for kind, count in sorted(self._dequantized.items())
@@ -279,12 +307,14 @@ class _TensorReader:
 class _Rows:
     """The rows of a GGUF tensor in the checkpoint's order."""
 
-    def __init__(self, file: GGUFFile, source: GGUFTensor, order: NDArray[np.int64] | None):
-        self.file, self.source, self.order = file, source, order
+    def __init__(self, file: GGUFFile, source: GGUFTensor, place: Place):
+        self.file, self.source, self.expert, self.order = file, source, place.expert, place.order
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Encoded rows `start` to `stop`; a tensor of one dimension is one row, cut if need be."""
         raw = self.file.raw(self.source.name)
+        if self.expert is not None:
+            raw = raw[self.expert]
         if len(self.source.shape) > 1:
             return raw[start:stop] if self.order is None else raw[self.order[start:stop]]
         if self.order is None:
@@ -309,18 +339,6 @@ class _Rows:
     def release(self) -> None:
         """Drop the tensor's pages."""
         self.file.release(self.source.name)
-
-
-def block_format(type: GGMLQuantizationType) -> QuantizedFormat:
-    """The format of a block type whose codes a quantized tensor can hold."""
-    half = np.dtype(np.float16)
-    sample = gguf_blocks.layout_of(type)
-    return QuantizedFormat(
-        Integer(sample.bits, sample.signed),
-        half,
-        minimum=half if sample.has_minimum else None,
-        granularity=Granularity(group_size=32),
-    )
 
 
 class _Fields:

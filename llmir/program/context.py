@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 from xdsl.context import Context
 
-from llmir.dialects.context import LLMIR_DIALECTS
+from llmir.dialects.context import load_dialects
 from llmir.errors import InputError
-from llmir.program.journal import Journal
 from llmir.program.store import WeightStore
+
+if TYPE_CHECKING:
+    from llmir.program.journal import Journal
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -38,8 +41,7 @@ class LLMContext(Context):
         """A context that knows the dialects of a program."""
         store = weights if weights is not None else WeightStore()
         ctx = LLMContext(weights=store, tokenizer=tokenizer, progress=progress)
-        for dialect in LLMIR_DIALECTS:
-            ctx.load_dialect(dialect)
+        load_dialects(ctx)
         return ctx
 
     def clone(self) -> LLMContext:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from llmir.errors import InputError, OutputError
 
@@ -45,12 +46,45 @@ def new_folder(path: Path, ours: Sequence[str]) -> Generator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def check_output(path: Path, ours: Sequence[str]) -> None:
-    """OutputError when `new_folder` would fail, or would have to make the folder's parents."""
+@contextmanager
+def new_file(path: Path) -> Generator[BinaryIO]:
+    """A file to fill, which takes its name, and the place of a file that had it, when everything went well.
+
+    Raises OutputError when `path` is a folder or cannot be written; nothing is left behind then.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, expected the name of a file to write")
+    target = path.resolve()
+    work = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with work.open("w+b") as file:
+            yield file
+        sync(work)
+        work.replace(target)
+        sync(target.parent)
+    except OSError as e:
+        raise OutputError(f"{path}: cannot be written: {e.strerror or e}") from e
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def check_file_output(path: Path) -> None:
+    """OutputError when `new_file` would fail."""
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, expected the name of a file to write")
+    _check_parent(path)
+
+
+def _check_parent(path: Path) -> None:
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent}: no such folder to write to")
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path.parent}: cannot be written")
+
+
+def check_output(path: Path, ours: Sequence[str]) -> None:
+    """OutputError when `new_folder` would fail, or would have to make the folder's parents."""
+    _check_parent(path)
     check_replaceable(path, ours)
 
 

@@ -15,6 +15,7 @@ from llmir import __version__
 from llmir.dialects.llm.weights import symbol_errors, weights
 from llmir.dialects.parser import parse_module
 from llmir.errors import InputError
+from llmir.program.absent import NO_WEIGHTS, absent_store
 from llmir.program.context import LLMContext, Progress, ignore_progress
 from llmir.program.files import new_folder, read_bytes
 from llmir.program.quantized_weights import weight_layouts
@@ -65,6 +66,11 @@ class Program:
                 stored[name] = tensor
         return stored
 
+    @property
+    def has_weights(self) -> bool:
+        """False for a program without values, see `llmir.program.absent`."""
+        return NO_WEIGHTS not in self.module.attributes
+
     def weight_bytes(self) -> int:
         """Bytes of all stored tensors."""
         return total_bytes(self.stored_tensors().values())
@@ -72,19 +78,13 @@ class Program:
     def save(self, path: Path, progress: Progress = ignore_progress) -> None:
         """Write the program as a folder, atomically; InputError when it cannot be written."""
         tensors = self.stored_tensors()
-        self.module.attributes["llm.weights"] = StringAttr(WEIGHTS)
+        if self.has_weights:
+            self.module.attributes["llm.weights"] = StringAttr(WEIGHTS)
         with new_folder(path, FILES) as folder:
             (folder / MODEL).write_text(str(self.module) + "\n")
             for name, content in self.files.items():
                 (folder / name).write_bytes(content)
-            hashes: dict[str, Any] = {name: hashlib.sha256() for name in sorted(tensors)}
-            done, total = 0, total_bytes(tensors.values())
-            with (folder / WEIGHTS).open("wb") as file:
-                for name, array in write_safetensors(file, tensors):
-                    hashes[name].update(array.reshape(-1).view("u1").data)
-                    done += array.nbytes
-                    progress("saving", done, total)
-            digests = {name: h.hexdigest() for name, h in hashes.items()}
+            digests = _write_weights(folder / WEIGHTS, tensors, progress) if self.has_weights else {}
             manifest = {
                 "llmir": __version__,
                 "history": self.history,
@@ -92,6 +92,18 @@ class Program:
                 "tensors": digests,
             }
             (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _write_weights(path: Path, tensors: dict[str, Tensor], progress: Progress) -> dict[str, str]:
+    """Write a safetensors file; the SHA-256 of each tensor's bytes."""
+    hashes: dict[str, Any] = {name: hashlib.sha256() for name in sorted(tensors)}
+    done, total = 0, total_bytes(tensors.values())
+    with path.open("wb") as file:
+        for name, array in write_safetensors(file, tensors):
+            hashes[name].update(array.reshape(-1).view("u1").data)
+            done += array.nbytes
+            progress("saving", done, total)
+    return {name: h.hexdigest() for name, h in hashes.items()}
 
 
 def fingerprint(digests: dict[str, str]) -> str:
@@ -108,8 +120,10 @@ def is_program(path: Path) -> bool:
 def open_program(path: Path) -> Program:
     """Open a program folder; InputError names what is wrong with it."""
     manifest = _manifest(path / MANIFEST)
-    store = WeightStore(dict(open_safetensors(path / WEIGHTS)), str(path / WEIGHTS))
     module = parse_program_text(_module_text(path / MODEL), str(path / MODEL))
+    store = absent_store(module, str(path))
+    if store is None:
+        store = WeightStore(dict(open_safetensors(path / WEIGHTS)), str(path / WEIGHTS))
     program = Program(module, store, str(path), companions(path), manifest["history"])
     program.stored_tensors()
     return program
@@ -118,13 +132,18 @@ def open_program(path: Path) -> Program:
 def open_program_text(path: Path) -> Program:
     """Open a module's text; its `llm.weights` names a file in the same folder, where the tokenizer may be too."""
     module = parse_program_text(_module_text(path), str(path))
-    named = module.attributes.get("llm.weights")
-    if not isinstance(named, StringAttr) or Path(named.data).name != named.data:
-        raise InputError(f'{path}: needs the attribute llm.weights = "FILE", a file in its own folder')
-    store = WeightStore(dict(open_safetensors(path.parent / named.data)), str(path.parent / named.data))
+    store = absent_store(module, str(path)) or _named_weights(module, path)
     program = Program(module, store, str(path), companions(path.parent), [{"source": path.name, "format": "mlir"}])
     program.stored_tensors()
     return program
+
+
+def _named_weights(module: ModuleOp, path: Path) -> WeightStore:
+    """The file that a module's text names."""
+    named = module.attributes.get("llm.weights")
+    if not isinstance(named, StringAttr) or Path(named.data).name != named.data:
+        raise InputError(f'{path}: needs the attribute llm.weights = "FILE", a file in its own folder')
+    return WeightStore(dict(open_safetensors(path.parent / named.data)), str(path.parent / named.data))
 
 
 def companions(folder: Path) -> dict[str, bytes]:

@@ -51,6 +51,12 @@ class WeightStore:
         self._tensors[name] = tensor
         self.changed = True
 
+    def view(self) -> WeightStore:
+        """Another store of the same tensors, for changes that are not to be seen here."""
+        other = WeightStore(self._tensors, self.source)
+        other.scratch = self.scratch
+        return other
+
     def remove(self, name: str) -> None:
         """Forget a tensor."""
         del self._tensors[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -151,6 +151,18 @@ class ComputedTensor:
         """Release what the rows are computed from."""
         if self.source is not None:
             self.source.release()
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """Tensors released together."""
+
+    tensors: Sequence[Tensor]
+
+    def release(self) -> None:
+        """Give back what reading any of them took."""
+        for tensor in self.tensors:
+            tensor.release()
 
 
 def drop_pages(map: mmap.mmap, offset: int, length: int) -> None:

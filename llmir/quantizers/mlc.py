@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmir.formats.elements import Integer
-from llmir.formats.quantized import QuantizedFormat
-from llmir.quantizers.parameters import Groups, Parameters, store_floats
+from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat
+from llmir.quantizers.parameters import Groups, Parameters, store_plain
 
 
 def mlc(groups: Groups, target: QuantizedFormat) -> tuple[NDArray[Any], Parameters]:
@@ -27,8 +27,10 @@ def mlc(groups: Groups, target: QuantizedFormat) -> tuple[NDArray[Any], Paramete
     element = target.element
     if not (isinstance(element, Integer) and element.signed and target.symmetric):
         raise ValueError("mlc group quantization has signed integer codes and no zero point")
+    if not isinstance(target.scale, np.dtype) or target.scale == POWER_OF_TWO:
+        raise ValueError("mlc group quantization has scales of the model's dtype: f16, bf16 or f32")
     top = np.float32(element.maximum)
-    weights = store_floats(groups, target.scale, "weight").astype(np.float32)
+    weights = store_plain(groups, target.scale, "weight").astype(np.float32)
     scale = (np.abs(weights).max(axis=1) / top).astype(target.scale)
     divisor = scale.astype(np.float32)[:, None]
     # a float32 operation on float16 values, rounded to float16, is the float16 operation: 24 >= 2 * 11 + 2

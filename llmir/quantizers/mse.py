@@ -1,78 +1,73 @@
 """Scales that minimize the squared error, by searching a grid of 20 ranges.
 
 Candidate k shrinks the full range by 1/20 + 19/20 * k/19, k = 0..19. Symmetric: the range is absmax.
-Asymmetric: first the scale is searched with the zero point of the full range, then the zero point
-(the lower end shrunk likewise) with the scale found. Ties go to the smaller range, which comes first.
-Source: the grid of Brevitas (`mse` parameter method); symmetric results are equal to its. Brevitas keeps the
-lower end of the range in place while it searches an asymmetric scale; shrinking both ends, as here, ends in
-a smaller error.
+Asymmetric: first the scale is searched with the lower end of the range in place, then the lower end (its zero
+point or minimum) with the scale found. Ties go to the smaller range, which comes first. Scales that are
+quantized themselves are searched as float32 and quantized once they are chosen, since groups share a second
+level. Source: the grid of Brevitas (`mse` parameter method), whose results these are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmir.formats.quantized import QuantizedFormat
 from llmir.quantizers.absmax import scale_of_range
-from llmir.quantizers.minmax import parameters_of_range, value_range
-from llmir.quantizers.parameters import Groups, Parameters, decode, encode, store_scale
+from llmir.quantizers.minmax import code_steps, full_scale, parameters_of_scale, value_range
+from llmir.quantizers.parameters import Groups, Parameters, decode, encode
 
 CANDIDATES = 20
+FRACTIONS = [np.float32(1 / CANDIDATES + (1 - 1 / CANDIDATES) * k / (CANDIDATES - 1)) for k in range(CANDIDATES)]
+
+Fractions = NDArray[np.float32]
+"""[R]: how much of its full range each group uses."""
 
 
 def mse(groups: Groups, target: QuantizedFormat) -> Parameters:
     """Parameters of groups float32 [R, g] with the least sum of squared errors on the grid."""
     if target.symmetric:
-        absmax = np.abs(groups).max(axis=1)
-        return _best(groups, target, lambda f: Parameters(scale_of_range(absmax * f, target)))
+        return _symmetric(groups, target)
     lo, hi = value_range(groups, target)
-    full = parameters_of_range(lo, hi, target)
-    by_scale = _best(
-        groups,
+    full, least = full_scale(lo, hi, target), np.float32(target.smallest_range) / code_steps(target)
+
+    def parameters(scale: Fractions | np.float32, lower: Fractions | np.float32, form: QuantizedFormat) -> Parameters:
+        return parameters_of_scale(np.maximum(full * scale, least), lo * lower, form)
+
+    searched, whole = _flat(target), np.float32(1)
+    scale = _best(groups, searched, lambda f: parameters(f, whole, searched))
+    lower = _best(groups, searched, lambda f: parameters(scale, f, searched))
+    return parameters(scale, lower, target)
+
+
+def _symmetric(groups: Groups, target: QuantizedFormat) -> Parameters:
+    absmax, searched = np.abs(groups).max(axis=1), _flat(target)
+    fraction = _best(groups, searched, lambda f: Parameters(scale_of_range(absmax * f, searched)))
+    return Parameters(scale_of_range(absmax * fraction, target))
+
+
+def _flat(target: QuantizedFormat) -> QuantizedFormat:
+    """The format with float32 in place of parameters that are quantized themselves."""
+    float32 = np.dtype(np.float32)
+    scale, zero_point, minimum = target.scale, target.zero_point, target.minimum
+    return replace(
         target,
-        lambda f: Parameters(
-            store_scale(full.scale.astype(np.float32) * f, target.scale), full.zero_point, full.minimum
-        ),
+        scale=float32 if isinstance(scale, QuantizedFormat) else scale,
+        zero_point=float32 if isinstance(zero_point, QuantizedFormat) else zero_point,
+        minimum=float32 if isinstance(minimum, QuantizedFormat) else minimum,
     )
-    return _best(groups, target, lambda f: _with_lower_end(lo * f, by_scale, target))
 
 
-def _with_lower_end(lo: NDArray[np.float32], fixed: Parameters, target: QuantizedFormat) -> Parameters:
-    """`fixed`'s scale with the zero point (or minimum) that puts the lowest code at `lo`."""
-    scale = fixed.scale.astype(np.float32)
-    steps = np.float32(target.element.maximum - target.element.minimum)
-    moved = parameters_of_range(lo, (lo + scale * steps).astype(np.float32), target)
-    return Parameters(fixed.scale, moved.zero_point, moved.minimum)
-
-
-def _fractions() -> Iterator[np.float32]:
-    for k in range(CANDIDATES):
-        yield np.float32(1 / CANDIDATES + (1 - 1 / CANDIDATES) * k / (CANDIDATES - 1))
-
-
-def _best(groups: Groups, target: QuantizedFormat, candidate: Callable[[np.float32], Parameters]) -> Parameters:
-    """For each group on its own the candidate with the least squared error."""
-    best: Parameters | None = None
+def _best(groups: Groups, target: QuantizedFormat, candidate: Callable[[np.float32], Parameters]) -> Fractions:
+    """For each group on its own the fraction whose parameters have the least squared error."""
+    best = np.empty(len(groups), np.float32)
     least = np.full(len(groups), np.inf, np.float32)
-    for fraction in _fractions():
+    for fraction in FRACTIONS:
         tried = candidate(fraction)
-        error = np.square(decode(encode(groups, tried, target), tried) - groups).sum(axis=1)
+        error = np.square(decode(encode(groups, tried, target), tried, target) - groups).sum(axis=1)
         better = error < least
-        least = np.where(better, error, least)
-        best = tried if best is None else _choose(better, tried, best)
-    assert best is not None
+        least[better], best[better] = error[better], fraction
     return best
-
-
-def _choose(better: NDArray[np.bool_], new: Parameters, old: Parameters) -> Parameters:
-    def pick(a: NDArray[np.generic] | None, b: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
-        return None if a is None or b is None else np.where(better, a, b)
-
-    return Parameters(
-        np.where(better, new.scale, old.scale),
-        pick(new.zero_point, old.zero_point),
-        pick(new.minimum, old.minimum),
-    )

@@ -8,6 +8,8 @@
 |                | of the magnitudes                          | percentile of the values                       |
 | moving_average | average with weight `momentum` for the     | likewise                                       |
 |                | newest batch, starting at the first        |                                                |
+| mse            | mean over batches of the range whose codes | likewise                                       |
+|                | have the least squared error (`mse`)       |                                                |
 
 Granularity: `tensor` (one number), `channel` (one for each index of the last dimension, over all tokens) or
 `token` (one for each position in a window, over all channels). A batch is [tokens, channels]; the q-th
@@ -22,7 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATISTICS = ("absmax", "minmax", "percentile", "moving_average")
+from llmir.formats.quantized import QuantizedFormat, real
+from llmir.quantizers.absmax import code_magnitude
+from llmir.quantizers.minmax import code_steps
+from llmir.quantizers.mse import mse
+
+STATISTICS = ("absmax", "minmax", "percentile", "moving_average", "mse")
 GRANULARITIES = ("tensor", "channel", "token")
 
 Values = NDArray[np.float32]
@@ -36,6 +43,8 @@ class Statistic:
     granularity: str = "tensor"
     percentile: float = 99.999
     momentum: float = 0.1
+    target: QuantizedFormat | None = None
+    """What `mse` searches ranges for."""
     batches: int = 0
 
     def __post_init__(self) -> None:
@@ -47,6 +56,8 @@ class Statistic:
             raise ValueError(f"percentile must be above 50 and at most 100, got {self.percentile}")
         if not 0 < self.momentum <= 1:
             raise ValueError(f"momentum must be above 0 and at most 1, got {self.momentum}")
+        if self.kind == "mse" and (self.target is None or self.granularity != "tensor"):
+            raise ValueError("statistic mse is for layers with an input scheme, and for granularity tensor")
         self._state: dict[str, NDArray[np.float64]] = {}
 
     def update(self, batch: Values) -> None:
@@ -54,7 +65,7 @@ class Statistic:
         if not np.isfinite(batch).all():
             raise ValueError("a value is not finite")
         rows = self._rows(batch)
-        new = self._percentiles(rows) if self.kind == "percentile" else _extremes(rows)
+        new = self._ranges(rows)
         self.batches += 1
         for name, value in new.items():
             self._state[name] = self._merge(name, self._state.get(name), value.astype(np.float64))
@@ -80,12 +91,17 @@ class Statistic:
         if self.granularity == "token" and len(new) != len(old):
             raise ValueError(f"windows of {len(old)} and {len(new)} tokens cannot be merged per token")
         match self.kind:
-            case "percentile":
+            case "percentile" | "mse":
                 return old + (new - old) / self.batches
             case "moving_average":
                 return old + self.momentum * (new - old)
             case _:
                 return np.minimum(old, new) if name == "min" else np.maximum(old, new)
+
+    def _ranges(self, rows: Values) -> dict[str, Values]:
+        if self.kind == "percentile":
+            return self._percentiles(rows)
+        return _extremes(rows) if self.target is None or self.kind != "mse" else _least_squares(rows, self.target)
 
     def _percentiles(self, rows: Values) -> dict[str, Values]:
         high = self.percentile
@@ -98,6 +114,18 @@ class Statistic:
 
 def _extremes(rows: Values) -> dict[str, Values]:
     lo, hi = rows.min(axis=1), rows.max(axis=1)
+    return {"absmax": np.maximum(np.abs(lo), np.abs(hi)), "min": lo, "max": hi}
+
+
+def _least_squares(rows: Values, target: QuantizedFormat) -> dict[str, Values]:
+    """The range [1] that the codes of least squared error span."""
+    found = mse(rows, target)
+    scale = real(found.scale)
+    if target.symmetric:
+        return {"absmax": scale * np.float32(code_magnitude(target))}
+    assert found.zero_point is not None
+    lo = (np.float32(target.element.minimum) - real(found.zero_point)) * scale
+    hi = lo + scale * code_steps(target)
     return {"absmax": np.maximum(np.abs(lo), np.abs(hi)), "min": lo, "max": hi}
 
 

@@ -12,16 +12,19 @@ from xdsl.dialects.builtin import ModuleOp, ShapedType
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from llmir.dialects.llm.attributes import SchemeAttr
+from llmir.dialects.llm.flattened import encoded_shape, encoding_of
+from llmir.dialects.llm.mixed import MixedQuantizedTensorType
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp
-from llmir.dialects.llm.types import MixedQuantizedTensorType, QuantizedTensorType, as_tensor
-from llmir.dialects.llm.weights import weights
+from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
+from llmir.dialects.llm.weights import WeightOp, weights
 from llmir.passes.locations import loaded_weight, module_name
-from llmir.passes.remarks import remark_of
+from llmir.passes.remarks import NOT_QUANTIZED, remark_of
 from llmir.program.program import Program
 from llmir.program.quantized_weights import weight_layouts
 
 LINEAR, EMBEDDING, HEAD, OTHER = "linear", "embedding", "lm_head", "other"
+NO_LAYER = f"{NOT_QUANTIZED}not the matrix of a layer"
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,9 @@ class SizeReport:
         return groups
 
     def reasons(self) -> Counter[str]:
-        """Why tensors of layers were not quantized, with how many."""
-        return Counter(t.reason for t in self.tensors if t.reason is not None and t.kind != OTHER)
+        """Why tensors were not quantized, with how many; norms and biases of a known architecture are left out."""
+        found = (t for t in self.tensors if t.kind != OTHER or t.reason != NO_LAYER)
+        return Counter(t.reason for t in found if t.reason is not None)
 
     def remarks(self) -> Counter[str]:
         """What passes say about quantized tensors, with how many."""
@@ -84,7 +88,7 @@ class SizeReport:
 def size_report(program: Program) -> SizeReport:
     """Look at every weight of a program."""
     uses = _uses(program.module)
-    reports = tuple(_tensor(op.sym_name.data, op.store_key, op.type, uses) for op in weights(program.module).values())
+    reports = tuple(_tensor(op, uses.get(name, [])) for name, op in weights(program.module).items())
     parameters = sum(r.parameters for r in reports)
     bits = sum(r.bits for r in reports)
     linear = [r for r in reports if r.kind == LINEAR]
@@ -113,20 +117,21 @@ def _matrix(op: LinearOp | QuantizedMatmulOp | EmbeddingOp) -> SSAValue:
     return op.table if isinstance(op, EmbeddingOp) else op.weight
 
 
-def _tensor(name: str, key: str, type: Attribute, uses: dict[str, list[Operation]]) -> TensorReport:
+def _tensor(weight: WeightOp, layers: list[Operation]) -> TensorReport:
+    type = weight.type
     assert isinstance(type, ShapedType)
-    shape = tuple(type.get_shape())
-    quantized = isinstance(type, QuantizedTensorType)
-    layers = uses.get(name, [])
-    bits = 8 * sum(math.prod(s) * d.itemsize for d, s in weight_layouts(key, type).values())
+    coded = encoding_of(weight) is not None and encoded_shape(weight) is not None
+    quantized = coded or isinstance(type, QuantizedTensorType)
+    shape = encoded_shape(weight) or tuple(type.get_shape())
+    bits = 8 * sum(math.prod(s) * d.itemsize for d, s in weight_layouts(weight.store_key, type).values())
     return TensorReport(
-        name,
-        _kind(layers),
+        weight.sym_name.data,
+        LINEAR if coded and len(shape) == 2 else _kind(layers),
         shape,
-        type_without_shape(type),
+        encoding_of(weight) or type_without_shape(type),
         quantized,
-        None if quantized else _reason(layers),
-        next(filter(None, map(remark_of, layers)), None) if quantized else None,
+        None if quantized else _reason(weight, layers),
+        next(filter(None, map(remark_of, layers or [weight])), None) if quantized else None,
         math.prod(shape),
         bits,
     )
@@ -140,14 +145,14 @@ def _kind(layers: list[Operation]) -> str:
     return HEAD if module_name(layers[0]) == "lm_head" else LINEAR
 
 
-def _reason(layers: list[Operation]) -> str:
+def _reason(weight: WeightOp, layers: list[Operation]) -> str:
     for op in layers:
         said = remark_of(op)
         if said is not None:
             return said
         if isinstance(op.attributes.get("llm.scheme"), SchemeAttr):
             return "has a scheme that was not carried out yet"
-    return "not quantized: no recipe was applied" if layers else "not quantized: not the matrix of a layer"
+    return f"{NOT_QUANTIZED}no recipe was applied" if layers else remark_of(weight) or NO_LAYER
 
 
 def type_without_shape(type: Attribute) -> str:

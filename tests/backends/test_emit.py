@@ -151,6 +151,24 @@ ONE = "func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {{ {0} func.return %y
 TYPE = ": (tensor<2xf32>) -> tensor<2xf32>"
 
 
+def test_remarks_are_no_constants() -> None:
+    text = 'func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> { %y = kernel.call @silu(%x) {llm.remark = "why"} : (tensor<4xf32>) -> tensor<4xf32>\n func.return %y : tensor<4xf32> }'
+    assert "why" not in emit_source(module(text))
+    np.testing.assert_array_equal(call(text, np.zeros(4, np.float32)), np.zeros(4, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('builtin.module attributes {kernel.target = "arm-i8mm"} {}', "the module is lowered to target 'arm-i8mm', which has no backend yet"),
+        ("func.func @f() { %w = kernel.load @w {layout = #kernel.layout<mma, k=16>} : tensor<8x16xf16> -> tensor<256xui8>\n func.return }", "weight @w is read packed, #kernel.layout<mma, k=16>, which the numpy backend cannot"),
+    ],
+)  # fmt: skip
+def test_what_is_for_other_backends(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        emit_source(module(text))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

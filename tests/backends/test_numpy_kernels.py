@@ -7,11 +7,10 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
+from formulas import attended, plain_frequencies, turned
 from numpy.typing import NDArray
 
 from llmir.backends.numpy import kernels
-
-F64 = NDArray[np.float64]
 
 
 def floats(*shape: int, seed: int = 0) -> NDArray[np.float32]:
@@ -41,18 +40,18 @@ def test_embedding() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 63, 64, 65, 130])  # tiles are 64 rows
-def test_silu_and_silu_multiply(rows: int) -> None:
+def test_silu_and_gated_activation(rows: int) -> None:
     x, up = floats(rows, 6) * 10, floats(rows, 6, seed=1)
     expected = x.astype(np.float64) / (1 + np.exp(-x.astype(np.float64)))
     np.testing.assert_allclose(kernels.silu(x), expected, rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(kernels.silu_multiply(x, up), expected * up, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(kernels.gated_activation(x, up, activation="silu"), expected * up, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.filterwarnings("error")
 def test_silu_at_the_limits() -> None:
     x = np.array([[-1e4, -200, 0, 200, 1e4]], np.float32)
     assert np.abs(kernels.silu(x) - [[0, 0, 0, 200, 1e4]]).max() == 0
-    assert np.abs(kernels.silu_multiply(x, np.full_like(x, 2)) - [[0, 0, 0, 400, 2e4]]).max() == 0
+    assert np.abs(kernels.gated_activation(x, np.full_like(x, 2), activation="silu") - [[0, 0, 0, 400, 2e4]]).max() == 0
 
 
 def test_elementwise() -> None:
@@ -71,23 +70,6 @@ def test_cast_rounds(name: str, dtype: type) -> None:
 
 
 # -- rope --
-
-
-def turned(x: NDArray[np.float32], position: int, frequencies: list[float]) -> F64:
-    """Each pair (j, j + D / 2) of each head turned by (position + row) * frequency j."""
-    y = x.astype(np.float64)
-    half = x.shape[-1] // 2
-    for row in range(len(x)):
-        for j, frequency in enumerate(frequencies):
-            angle = (position + row) * frequency
-            first, second = x[row, :, j].astype(np.float64), x[row, :, half + j].astype(np.float64)
-            y[row, :, j] = first * math.cos(angle) - second * math.sin(angle)
-            y[row, :, half + j] = second * math.cos(angle) + first * math.sin(angle)
-    return y
-
-
-def plain_frequencies(size: int, theta: float) -> list[float]:
-    return [theta ** (-2 * j / size) for j in range(size // 2)]
 
 
 @pytest.mark.parametrize("position", [0, 1, 1000])
@@ -137,29 +119,6 @@ def test_frequency_factors_divide_each_frequency() -> None:
 
 
 # -- attention --
-
-
-def attended(
-    q: NDArray[np.float32],
-    k: NDArray[np.float32],
-    v: NDArray[np.float32],
-    position: int,
-    scale: float,
-    window: int | None,
-) -> F64:
-    """Row by row and head by head: softmax over the keys a query sees, and nothing else."""
-    tokens, heads, _ = q.shape
-    shared = heads // k.shape[1]
-    out = np.empty(q.shape)
-    for i in range(tokens):
-        last = position + i + 1
-        first = 0 if window is None else max(0, last - window)
-        for h in range(heads):
-            keys = k[first:last, h // shared].astype(np.float64)
-            scores = keys @ q[i, h].astype(np.float64) * scale
-            e = np.exp(scores - scores.max())
-            out[i, h] = (e / e.sum()) @ v[first:last, h // shared].astype(np.float64)
-    return out
 
 
 @pytest.mark.parametrize("window", [None, 1, 5, 100, 1000])

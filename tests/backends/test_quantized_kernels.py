@@ -13,7 +13,7 @@ from llmir.backends.numpy import quantized_kernels
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.packing import pack
-from llmir.formats.quantized import QuantizedArray, QuantizedFormat
+from llmir.formats.quantized import POWER_OF_TWO, QuantizedArray, QuantizedFormat
 from llmir.quantizers.registry import quantize
 
 F32 = np.dtype(np.float32)
@@ -23,13 +23,20 @@ def floats(*shape: int, seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
+def parameters(stored: NDArray[Any] | QuantizedArray) -> NDArray[np.float64]:
+    """Scales, zero points or minima that are not quantized themselves, in float64."""
+    assert isinstance(stored, np.ndarray)
+    return stored.astype(np.float64)
+
+
 def real(a: QuantizedArray) -> NDArray[np.float64]:
     """The values of codes in float64."""
     shape = a.codes.shape
     g = a.granularity
-    zero_point = 0 if a.zero_point is None else g.expand(a.zero_point.astype(np.float64), shape)
-    minimum = 0 if a.minimum is None else g.expand(a.minimum.astype(np.float64), shape)
-    return (a.codes.astype(np.float64) - zero_point) * g.expand(a.scale.astype(np.float64), shape) + minimum
+    zero_point = 0 if a.zero_point is None else g.expand(parameters(a.zero_point), shape)
+    minimum = 0 if a.minimum is None else g.expand(parameters(a.minimum), shape)
+    codes = a.format.element.decode(a.codes).astype(np.float64)
+    return (codes - zero_point) * g.expand(parameters(a.scale), shape) + minimum
 
 
 # -- exact_product --
@@ -118,8 +125,9 @@ def test_integer_matmul(input: str, weight: str) -> None:
 def test_integer_matmul_is_exact_before_scaling() -> None:
     rng = np.random.default_rng(0)
     k = 4097
-    x = QuantizedArray(rng.choice([-128, 127], (3, k)).astype(np.int8), np.ones(1, np.float32), Granularity())
-    w = QuantizedArray(rng.choice([-128, 127], (4, k)).astype(np.int8), np.ones(1, np.float32), Granularity())
+    one, format = np.ones(1, np.float32), QuantizedFormat(Integer(8, True))
+    x = QuantizedArray(rng.choice([-128, 127], (3, k)).astype(np.int8), one, format)
+    w = QuantizedArray(rng.choice([-128, 127], (4, k)).astype(np.int8), one, format)
     y = quantized_kernels.integer_matmul(x, w, exact_run=1024)
     expected = x.codes.astype(np.int64) @ w.codes.astype(np.int64).T
     np.testing.assert_array_equal(y, expected.astype(np.float32))
@@ -170,10 +178,22 @@ def test_quantize_without_constants_is_dynamic(format: QuantizedFormat) -> None:
 def test_formats_of_generated_source(arguments: dict[str, Any], format: tuple[Any, ...]) -> None:
     made = quantized_kernels.quantized_format(**arguments)
     scale, zero_point, minimum, granularity = format
-    assert made.scale.name == scale
+    assert str(made.scale) == scale
     assert made.zero_point == zero_point
-    assert (made.minimum.name if made.minimum else None) == minimum
+    assert (str(made.minimum) if made.minimum else None) == minimum
     assert made.granularity == Granularity(*granularity)
+
+
+def test_formats_with_quantized_parameters() -> None:
+    made = quantized_kernels.quantized_format(
+        "ui4", scale=("ui6", "float16", 8), minimum=("i8", "float32", None), axis=0, group_size=32
+    )
+    along = Granularity(axis=0, group_size=8)
+    assert made.scale == QuantizedFormat(Integer(6, False), np.dtype(np.float16), granularity=along)
+    assert made.minimum == QuantizedFormat(Integer(8, True), F32)
+    rows = quantized_kernels.quantized_format("nf4", scale=("ui6", "float16", 8), axis=0)
+    assert rows.scale == QuantizedFormat(Integer(6, False), np.dtype(np.float16), granularity=Granularity(group_size=8))
+    assert quantized_kernels.quantized_format("e3m4", scale="float8_e8m0fnu").scale == POWER_OF_TWO
 
 
 # -- embedding_rows --

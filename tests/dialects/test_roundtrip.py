@@ -14,6 +14,7 @@ from xdsl.dialects.builtin import (
     AnyFloat,
     ArrayAttr,
     DenseIntOrFPElementsAttr,
+    Float8E8M0FNUType,
     IntAttr,
     IntegerType,
     ModuleOp,
@@ -35,33 +36,55 @@ from llmir.dialects.context import new_context
 from llmir.dialects.kernel import CallOp, LoadOp
 from llmir.dialects.llm import (
     AttentionOp,
+    CombineOp,
     DequantizeOp,
+    DispatchOp,
     EmbeddingOp,
+    GeluOp,
+    LayerNormOp,
     LinearOp,
     LoadWeightOp,
     MixedQuantizedTensorType,
     MixedType,
     ObserveOp,
+    PositionsOp,
     QuantizationAttr,
     QuantizedMatmulOp,
     QuantizedTensorType,
     QuantizeOp,
+    ReluOp,
     RMSNormOp,
     RopeOp,
     RopeScalingAttr,
+    RouteOp,
+    ScaleOp,
     SchemeAttr,
+    ShiftOp,
     SiluOp,
+    SoftcapOp,
     UpdateCacheOp,
     WeightOp,
 )
 from llmir.dialects.llm.attributes import PER_CHANNEL, PER_GROUP, PER_TENSOR, PER_TOKEN
+from llmir.dialects.llm.element_types import CodebookType, MinifloatType, ScaleType
 from llmir.dialects.parser import parse_module
-from llmir.formats.elements import MINIFLOATS
+from llmir.formats.elements import CODEBOOKS, MINIFLOATS
+from llmir.formats.minifloats import VARIANTS
+from llmir.quantizers.power_of_two import ROUNDINGS
 
 REALS: list[AnyFloat] = [f16, bf16, f32, f64]
 MINIFLOAT_TYPES: list[AnyFloat] = [getattr(builtin, name.replace("f", "Float", 1) + "Type")() for name in MINIFLOATS]
 
 reals = st.sampled_from(REALS)
+float_codes = st.one_of(
+    st.sampled_from(MINIFLOAT_TYPES),
+    st.sampled_from([MinifloatType(e, m, v) for e in range(1, 8) for m in range(8 - e) for v in VARIANTS]),
+)
+entries = st.floats(width=32, allow_nan=False, allow_infinity=False)
+codebooks = st.one_of(
+    st.sampled_from(sorted(CODEBOOKS.values())),
+    st.integers(1, 4).flatmap(lambda bits: st.lists(entries, min_size=1 << bits, max_size=1 << bits, unique=True)),
+).map(CodebookType)
 dimensions = st.one_of(st.just(DYNAMIC_INDEX), st.integers(1, 5000))
 sizes = st.integers(1, 5000)
 names = st.from_regex(r"[a-z_][a-z0-9_]*", fullmatch=True)
@@ -89,8 +112,8 @@ def wider(draw: st.DrawFn, code: IntegerType) -> IntegerType:
 @st.composite
 def parameters(draw: st.DrawFn) -> dict[str, Any]:
     """Element type, scale, and a zero point or minimum or neither."""
-    code = draw(st.one_of(integer_types(), st.sampled_from(MINIFLOAT_TYPES)))
-    given: dict[str, Any] = {"element_type": code, "scale": draw(reals)}
+    code = draw(st.one_of(integer_types(), float_codes, codebooks))
+    given: dict[str, Any] = {"element_type": code, "scale": draw(st.one_of(reals, st.just(Float8E8M0FNUType())))}
     if not isinstance(code, IntegerType):
         return given
     kind = draw(st.sampled_from(["none", "zp", "float zp", "min"]))
@@ -100,6 +123,22 @@ def parameters(draw: st.DrawFn) -> dict[str, Any]:
         given["zp"] = draw(wider(code))
     elif kind == "float zp":
         given["zp"] = draw(reals)
+    return given
+
+
+def divisors(count: int) -> list[int]:
+    return [d for d in range(1, min(count, 64) + 1) if count % d == 0]
+
+
+@st.composite
+def with_second_levels(draw: st.DrawFn, given: dict[str, Any], count: int) -> dict[str, Any]:
+    """Some parameters quantized themselves; `count` of them stand in a row, of unknown number if negative."""
+    for key in ("scale", "zp", "min"):
+        if key not in given or not draw(st.booleans()):
+            continue
+        group = st.integers(1, 512) if count < 0 else st.sampled_from(divisors(count))
+        codes = draw(st.one_of(integer_types(), float_codes))
+        given[key] = ScaleType(codes, draw(reals), draw(st.one_of(st.none(), group)))
     return given
 
 
@@ -119,6 +158,9 @@ def quantized_tensors(draw: st.DrawFn) -> QuantizedTensorType:
         size = shape[-1 if given["axis"] is None else given["axis"]]
         needed = 0 if size == DYNAMIC_INDEX else -size % group
         given["pad"] = needed or None
+        given = draw(with_second_levels(given, -1 if size == DYNAMIC_INDEX else -(-size // group)))
+    elif isinstance(axis := given.get("axis"), int):
+        given = draw(with_second_levels(given, shape[axis]))
     return QuantizedTensorType(shape, given.pop("element_type"), **given)
 
 
@@ -140,6 +182,11 @@ def quantizations(draw: st.DrawFn, granularities: list[str], dynamic: bool) -> Q
     """Any valid #llm.quantization of the given granularities."""
     given = draw(parameters())
     granularity = draw(st.sampled_from(granularities))
+    if granularity != PER_TENSOR:
+        given = draw(with_second_levels(given, -1))
+    dynamic = dynamic and draw(st.booleans())
+    if isinstance(given["scale"], Float8E8M0FNUType) and not dynamic:
+        given["scale_rounding"] = draw(st.sampled_from(ROUNDINGS))
     return QuantizationAttr(
         given.pop("element_type"),
         **given,
@@ -148,7 +195,7 @@ def quantizations(draw: st.DrawFn, granularities: list[str], dynamic: bool) -> Q
         method=draw(names),
         narrow_range=draw(st.booleans()),
         pad=draw(st.booleans()),
-        dynamic=dynamic and draw(st.booleans()),
+        dynamic=dynamic,
     )
 
 
@@ -289,21 +336,28 @@ def test_rms_norm(t: int, h: int, real: AnyFloat, epsilon: float) -> None:
     check_operation([TensorType(real, [t, h]), TensorType(f32, [h])], lambda v: RMSNormOp(v[0], v[1], epsilon))
 
 
-@given(dimensions, sizes, st.integers(1, 128), positive, st.booleans(), st.booleans(), rope_scalings)
+@given(dimensions, sizes, st.integers(1, 64), positive, st.booleans(), st.integers(0, 2), st.booleans(), rope_scalings)
 def test_rope(
-    t: int, heads: int, half: int, theta: float, placed: bool, factored: bool, scaling: RopeScalingAttr
+    t: int, heads: int, half: int, theta: float, placed: bool, factors: int, partial: bool, scaling: RopeScalingAttr
 ) -> None:
+    """With no factors, factors, or factors for short and long contexts; of the head or its first half."""
+
     def build(values: Sequence[SSAValue]) -> Operation:
-        x, position, factors = values
+        x, position, short, long = values
         return RopeOp(
             x,
             position if placed else None,
             theta,
-            None if factored else scaling,
-            factors if factored else None,
+            None if factors else scaling,
+            short if factors else None,
+            dimensions=2 * half if partial else None,
+            long_factors=long if factors == 2 else None,
+            original_context=4096 if factors == 2 else None,
+            magnitude=theta if factors == 2 else None,
         )
 
-    types = [TensorType(f16, [t, heads, 2 * half]), builtin.IndexType(), TensorType(f32, [half])]
+    head = (4 if partial else 2) * half
+    types = [TensorType(f16, [t, heads, head]), builtin.IndexType(), *[TensorType(f32, [half])] * 2]
     check_operation(types, build)
 
 
@@ -311,7 +365,8 @@ def test_rope(
 def test_attention(t: int, s: int, kv: int, share: int, d: int, placed: bool, windowed: bool) -> None:
     def build(values: Sequence[SSAValue]) -> Operation:
         q, k, v, position = values
-        return AttentionOp(q, k, v, position if placed else None, 0.125, 512 if windowed else None)
+        window, softcap = (512, 30.0) if windowed else (None, None)
+        return AttentionOp(q, k, v, position if placed else None, 0.125, window, softcap)
 
     query, key = TensorType(f16, [t, kv * share, d]), TensorType(f16, [s, kv, d])
     check_operation([query, key, key, builtin.IndexType()], build)
@@ -342,3 +397,44 @@ def test_kernel_call(
 @given(names, names, quantized_tensors())
 def test_kernel_load(weight: str, layout: str, type: QuantizedTensorType) -> None:
     check(ModuleOp([LoadOp(weight, layout, type, TensorType(f32, type.get_shape()))]))
+
+
+@given(dimensions, sizes, reals, st.integers(0, 2), st.floats(0, 1, width=32))
+def test_layer_norm(t: int, h: int, real: AnyFloat, parameters: int, epsilon: float) -> None:
+    def build(values: Sequence[SSAValue]) -> Operation:
+        x, weight, bias = values
+        return LayerNormOp(x, weight if parameters else None, bias if parameters > 1 else None, epsilon)
+
+    check_operation([TensorType(real, [t, h]), TensorType(f32, [h]), TensorType(f16, [h])], build)
+
+
+@given(dimensions, st.integers(1, 1 << 40), st.integers(0, 5))
+def test_positions(t: int, count: int, offset: int) -> None:
+    check_operation([TensorType(i64, [t]), builtin.IndexType()], lambda v: PositionsOp(v[0], v[1], count, offset))
+
+
+@given(
+    st.lists(dimensions, max_size=4), reals, st.floats(allow_nan=False, allow_infinity=False, width=32), st.booleans()
+)
+def test_elementwise(shape: list[int], real: AnyFloat, number: float, tanh: bool) -> None:
+    type = TensorType(real, shape)
+    check_operation([type], lambda v: GeluOp(v[0], "tanh" if tanh else None))
+    check_operation([type], lambda v: ReluOp(v[0]))
+    check_operation([type], lambda v: ScaleOp(v[0], number))
+    check_operation([type], lambda v: ShiftOp(v[0], number))
+    check_operation([type], lambda v: SoftcapOp(v[0], max(abs(number), 1.0)))
+
+
+@given(dimensions, sizes, st.integers(1, 300), st.data(), reals, st.booleans(), st.booleans())
+def test_mixture(
+    t: int, h: int, experts: int, data: st.DataObject, real: AnyFloat, normalize: bool, added: bool
+) -> None:
+    top_k = data.draw(st.integers(1, experts), label="top_k")
+    expert = data.draw(st.integers(0, experts - 1), label="expert")
+    x, chosen, weights = TensorType(real, [t, h]), TensorType(i64, [t, top_k]), TensorType(f32, [t, top_k])
+    check_operation([TensorType(real, [t, experts])], lambda v: RouteOp(v[0], top_k, normalize))
+    check_operation([x, chosen], lambda v: DispatchOp(v[0], v[1], expert))
+    routed = TensorType(real, [DYNAMIC_INDEX, h])
+    check_operation(
+        [routed, chosen, weights, x], lambda v: CombineOp(v[0], v[1], v[2], v[3] if added else None, expert)
+    )

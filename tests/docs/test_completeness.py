@@ -17,11 +17,15 @@ import pytest
 from llmir.dialects.kernel import KERNEL
 from llmir.dialects.llm import LLM
 from llmir.formats.elements import MINIFLOATS
+from llmir.formats.weight_packings import PACKINGS, sizes_of
+from llmir.passes.pass_documentation import read_entries
 from llmir.passes.registry import PASSES
 from llmir.quantizers.registry import METHODS
 from llmir.recipes.schemes import SCHEMES
+from llmir.targets.registry import target_names
 from llmir.tools.llmir import cli
-from llmir.tools.llmir_opt import LLMIROptMain
+from llmir.tools.opt_arguments import ArgumentParser
+from llmir.tools.opt_registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -98,21 +102,11 @@ def all_keys(value: object) -> set[str]:
 
 
 def test_llmir_opt_flags() -> None:
-    """Every flag this tool adds to xdsl-opt is in the page."""
-    source = text("llmir-opt.md")
-    for flag in ("-p", "--passes", "--pass-pipeline", "-t", "--target", "--list-passes", "--weights-output"):
-        assert f"`{flag}" in source
-        assert flag in help_of_llmir_opt()
-    for flag in re.findall(r"`(--[a-z][a-z-]*)", source):
-        assert flag == "--NAME" or flag in help_of_llmir_opt(), flag
-
-
-def help_of_llmir_opt() -> str:
-    from argparse import ArgumentParser
-
-    parser = ArgumentParser(conflict_handler="resolve")
-    LLMIROptMain(["--list-passes"]).register_all_arguments(parser)
-    return parser.format_help()
+    """Every flag of the tool is in the page, and the other way round."""
+    named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text("llmir-opt.md").partition("## Pipelines")[0]))
+    parser = ArgumentParser(Registry())
+    flags = {flag for action in parser._actions for flag in action.option_strings}  # pyright: ignore[reportPrivateUsage]
+    assert named == flags
 
 
 def generator() -> ModuleType:
@@ -134,10 +128,10 @@ def test_every_pass_option_has_a_meaning() -> None:
 
 
 def test_generator_refuses_unknown_lines() -> None:
-    module = generator()
-    assert module.read_entries("  a, b-c  one\n       two", "x") == {"a": "one two", "b-c": "one two"}
-    with pytest.raises(SystemExit, match="cannot read this line"):
-        module.read_entries("no entry", "x")
+    assert read_entries("  a, b-c  one\n       two", "x") == {"a": "one two", "b-c": "one two"}
+    assert read_entries("  a, b,\n  c  one", "x") == {"a": "one", "b": "one", "c": "one"}
+    with pytest.raises(ValueError, match="cannot read this line"):
+        read_entries("no entry", "x")
 
 
 def test_passes() -> None:
@@ -164,6 +158,15 @@ def test_schemes(name: str) -> None:
 
 def test_methods() -> None:
     assert [method for method in METHODS if f"`{method}`" not in text("cli.md")] == []
+
+
+def test_targets() -> None:
+    assert [name for name in target_names() if f"| `{name}` |" not in text("targets.md")] == []
+    assert [name for name in PACKINGS if f"| `{name}` |" not in text("targets.md")] == []
+    for name in PACKINGS:
+        row = re.search(rf"^\| `{name}` \| (.*?) \|", text("targets.md"), re.MULTILINE)
+        assert row is not None
+        assert tuple(re.findall(r"`(\w+)`", row[1])) == sizes_of(name)
 
 
 def anchors(page: Path) -> set[str]:

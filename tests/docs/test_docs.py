@@ -1,6 +1,7 @@
 """The documentation runs: commands, Python and MLIR of docs/*.md and README.md, each page in its own folder.
 
-Conventions in the pages: an `mlir` block whose first line is `// NAME.mlir` is also written to that file; a
+Conventions in the pages: an `mlir` block whose first line is `// NAME.mlir` is also written to that file, and a
+`toml` block begins with `# NAME.toml` and is; a
 `console` block has commands after `$ `, each followed by its output, where `...` stands for any text; a
 command must succeed unless `; echo $?` prints its status.
 """
@@ -156,8 +157,17 @@ def test_blocks(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
                 run_python(block, vars(module))
             case "mlir":
                 check_mlir(block, tmp_path)
+            case "toml":
+                named = re.match(r"# (\w+\.toml)\n", block.text)
+                assert named is not None, f"{block.place}: a toml block begins with # NAME.toml"
+                (tmp_path / named[1]).write_text(block.text)
             case other:
-                pytest.fail(f"{block.place}: a block in '{other}', expected sh, console, python or mlir")
+                pytest.fail(f"{block.place}: a block in '{other}', expected sh, console, python, mlir or toml")
+
+
+def test_the_example_target_is_the_file() -> None:
+    example = (ROOT / "docs" / "examples" / "my_accelerator.toml").read_text()
+    assert [b.text for b in blocks(ROOT / "docs" / "targets.md") if b.language == "toml"] == [example]
 
 
 def test_unknown_commands_are_refused() -> None:

@@ -23,14 +23,13 @@ os.makedirs(config.test_exec_root, exist_ok=True)
 config.environment["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 config.environment["OPENBLAS_NUM_THREADS"] = "1"
 
-python = sys.executable
-if "COVERAGE" in lit_config.params:
-    python += f" -m coverage run -p --rcfile={os.path.join(ROOT, 'pyproject.toml')}"
+# tests/untested_errors.py measures the tools these tests run
+config.environment.update({key: value for key, value in os.environ.items() if key.startswith("COVERAGE_")})
 
 # lit replaces these once, in order: what is made of tools stands before the tools
 config.substitutions += [
     ("%roundtrip", "llmir-opt %s | llmir-opt | filecheck %s"),
     ("%generic-roundtrip", "llmir-opt %s --print-op-generic | llmir-opt | filecheck %s"),
-    (r"\bllmir-opt\b", f"{python} -m llmir.tools.llmir_opt"),
+    (r"\bllmir-opt\b", f"{sys.executable} -m llmir.tools.llmir_opt"),
     (r"\bfilecheck\b", f"{sys.executable} -m filecheck"),
 ]

@@ -27,6 +27,7 @@ from tiny_models import (
 
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.weights import weights as declared_weights
+from llmir.formats.gguf_blocks import DECODABLE
 from llmir.frontends.gguf import checkpoint_name, open_gguf
 from llmir.frontends.gguf import read_config as read_gguf_config
 from llmir.frontends.gguf_file import GGUFFile
@@ -35,6 +36,7 @@ from llmir.passes.pipeline import Pipeline, compile_numpy
 from llmir.program.chat import prompting
 from llmir.program.program import Program, open_program
 from llmir.program.quantized_weights import read_quantized
+from llmir.reports.sizes import size_report
 
 CONFIG = config_of()
 IDS = np.random.default_rng(1).integers(0, 259, 16)
@@ -153,25 +155,76 @@ def test_other_tensors_are_noted(tmp_path: Path) -> None:
     assert program.notes == ["ignored 1 tensors that are not part of the architecture: blk.0.extra.weight"]
 
 
-def test_k_quants_become_floats_and_are_noted(tmp_path: Path) -> None:
-    config = config_of(hidden_size=256, head_dim=64)
-    weights = random_weights(config)
-    encoded: dict[str, Array] = {}
+def encoded_file(path: Path, kind: Type) -> tuple[Path, Arrays]:
+    """A model of rows of 256 whose matrices are blocks of a type, and what llama.cpp's package decodes them to."""
+    config = config_of(hidden_size=256, intermediate_size=256, head_dim=64)
+    decoded: Arrays = {}
+    elements, size = gguf.GGML_QUANT_SIZES[kind]
 
     def encode(name: str, values: Array) -> tuple[Array, Type | None]:
         if values.ndim == 1:
             return float32_tensors(name, values)
         random = np.random.default_rng(len(name))
-        encoded[name] = random.integers(0, 256, (values.shape[0], values.shape[1] // 256 * 210), np.uint8)
-        encoded[name].reshape(-1, 210)[:, 208:] = np.array([1e-4], np.float16).view(np.uint8)
-        return encoded[name], Type.Q6_K
+        blocks = random.integers(0, 256, (values.shape[0], values.shape[1] // elements, size), np.uint8)
+        scales(kind, blocks, random)
+        rows = blocks.reshape(values.shape[0], -1)
+        decoded[name] = gguf.quants.dequantize(rows, kind)
+        return rows, kind
 
-    program = open_gguf(write_gguf(tmp_path / "model.gguf", config, weights, encode))
-    note = "16 tensors of type Q6_K were dequantized to float32, no IR type holds their codes yet"
+    return write_gguf(path, config, random_weights(config), encode), decoded
+
+
+def scales(kind: Type, blocks: Array, random: np.random.Generator) -> None:
+    """Put small float16 scales, of either sign, where a block type has them; all other bits are random."""
+    if kind is Type.MXFP4:
+        blocks[..., 0] = 118
+        return
+    places = {
+        Type.Q2_K: (80, 82),
+        Type.Q3_K: (108,),
+        Type.Q6_K: (208,),
+        Type.TQ2_0: (64,),
+        Type.Q4_1: (0, 2),
+        Type.Q5_1: (0, 2),
+    }
+    for at in places.get(kind, (0, 2) if kind in (Type.Q4_K, Type.Q5_K) else (0,)):
+        halves = random.uniform(-1e-3, 1e-3, blocks.shape[:-1]).astype(np.float16)
+        blocks[..., at : at + 2] = halves[..., None].view(np.uint8)
+
+
+@pytest.mark.parametrize("kind", sorted(DECODABLE), ids=lambda kind: kind.name)
+def test_blocks_keep_their_codes(kind: Type, tmp_path: Path) -> None:
+    """The logits are those of the dequantized import bit for bit, and of a program that was saved and opened."""
+    path, decoded = encoded_file(tmp_path / "model.gguf", kind)
+    program = open_gguf(path)
+    assert program.notes == []
+    for name, weight in declared_weights(program.module).items():
+        if name in decoded and "q_proj" not in name and "k_proj" not in name:  # their rows are reordered
+            assert isinstance(weight.type, QuantizedTensorType)
+            values = read_quantized(program.weights, name, weight.type).dequantize()
+            np.testing.assert_array_equal(values, decoded[name])
+    kept = compile_numpy(program.module, program.weights).logits(IDS)
+    plain = open_gguf(path, dequantize=True)
+    np.testing.assert_array_equal(kept, compile_numpy(plain.module, plain.weights).logits(IDS))
+    program.save(tmp_path / "program")
+    again = open_program(tmp_path / "program")
+    np.testing.assert_array_equal(kept, compile_numpy(again.module, again.weights).logits(IDS))
+
+
+def test_the_size_of_a_k_quant_is_the_files(tmp_path: Path) -> None:
+    path, decoded = encoded_file(tmp_path / "model.gguf", Type.Q4_K)
+    report = size_report(open_gguf(path))
+    found = {t.name: t.bits / t.parameters for t in report.tensors if t.name in decoded}
+    assert set(found.values()) == {144 * 8 / 256}
+
+
+def test_blocks_without_a_quantized_type_become_floats_and_are_noted(tmp_path: Path) -> None:
+    path, decoded = encoded_file(tmp_path / "model.gguf", Type.TQ2_0)
+    program = open_gguf(path)
+    note = "16 tensors of type TQ2_0 were dequantized to float32, no quantized tensor holds their codes"
     assert program.notes == [note]
     name = "model.layers.0.self_attn.o_proj.weight"
-    expected = gguf.quants.dequantize(encoded[name], Type.Q6_K)
-    assert np.array_equal(program.stored_tensors()[name].read(), expected)
+    assert np.array_equal(program.stored_tensors()[name].read(), decoded[name])
 
 
 def fields_of(writer: Any) -> None:

@@ -30,7 +30,9 @@ IDS = np.random.default_rng(1).integers(0, 259, 16)
 
 
 def read(config: Config) -> LlamaConfig:
-    return read_config(config, "config.json")
+    decoder = read_config(config, "config.json")
+    assert isinstance(decoder, LlamaConfig)
+    return decoder
 
 
 def assert_logits(program: Program, config: Config, dtype: str = "f32") -> None:

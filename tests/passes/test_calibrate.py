@@ -145,8 +145,14 @@ def refused(options: str, program: Program | None = None) -> str:
 
 
 def test_data_are_needed_once(tokens: Path) -> None:
-    assert refused("") == "calibrate: give the data as either text=FILE or tokens=FILE"
-    assert "either text=FILE or tokens=FILE" in refused(f'text="{tokens}" tokens="{tokens}"')
+    wanted = "calibrate: give the data as text=FILE, tokens=FILE, inputs=FILE, or as llm.calibration of @main"
+    assert refused("") == wanted
+    for options in (f'text="{tokens}" tokens="{tokens}"', f'tokens="{tokens}" inputs="{tokens}"'):
+        assert "give the data in one way, as text=FILE, tokens=FILE or inputs=FILE" in refused(options)
+
+
+def test_at_least_one_sample(tokens: Path) -> None:
+    assert refused(f'tokens="{tokens}" samples=0') == "calibrate: samples must be at least 1, got 0"
 
 
 def test_text_needs_a_tokenizer(tmp_path: Path) -> None:

@@ -34,6 +34,16 @@ def test_a_value_that_becomes_infinite_names_its_tensor() -> None:
         read(program)
 
 
+def test_some_weights() -> None:
+    original, found = read(tiny_program()), read(passed('cast-weights{weights="*.q_proj.*","re:model.norm"}'))
+    halves = {name for name, value in found.items() if value.dtype == np.float16}
+    assert halves == {n for n in original if ".q_proj." in n or n == "model.norm.weight"}
+    assert all(found[name].tobytes() == original[name].astype(np.float16).tobytes() for name in halves)
+    assert all(found[name].tobytes() == original[name].tobytes() for name in found.keys() - halves)
+    with pytest.raises(InputError, match="pattern 'nope' matches none of"):
+        passed("cast-weights{weights=nope}")
+
+
 def test_unknown_type() -> None:
     with pytest.raises(InputError, match=r"cast-weights: unknown type 'f8', expected one of f16, bf16, f32$"):
         passed("cast-weights{type=f8}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,14 +15,18 @@ from xdsl.passes import ModulePass
 
 from llmir.errors import InputError, UsageError
 from llmir.passes.assign_schemes import SchemeAssignmentPass
+from llmir.passes.pass_manager import NestedPipeline
 from llmir.passes.pipeline import Pipeline
 from llmir.passes.pipeline_text import (
+    Anchored,
     Element,
     Value,
+    dump_pipeline,
     options_of,
     parse_element,
     parse_elements,
     parse_pipeline,
+    pass_text,
     type_text,
     value_text,
 )
@@ -126,6 +131,15 @@ def read(options: str) -> Everything:
         ("numbers=1,2,3", Everything(numbers=(1, 2, 3))),
         ("numbers=none", Everything(numbers=None)),
         ("pair=3,4", Everything(pair=(3, 4.0))),
+        ('names=[a, "b c",*.d] count=2', Everything(names=("a", "b c", "*.d"), count=2)),
+        ("names={a,b} count=2", Everything(names=("a", "b"), count=2)),
+        ("names=[a]", Everything(names=("a",))),
+        ("names=[]", Everything(names=())),
+        ("numbers={}", Everything(numbers=())),
+        ("names=[ab]*,x", Everything(names=("[ab]*", "x"))),
+        ("pair=[3,4]", Everything(pair=(3, 4.0))),
+        ("text='a \"b\", c'", Everything(text='a "b", c')),
+        ("names='a b',c", Everything(names=("a b", "c"))),
     ],
 )
 def test_options(options: str, expected: Everything) -> None:
@@ -150,6 +164,8 @@ def test_options(options: str, expected: Everything) -> None:
         ("size=big", "'size=big' is not valid, expected int or none"),
         ("numbers=1,x", "'numbers=1,x' is not valid, expected list of int or none"),
         ("pair=1", "'pair=1' is not valid, expected (int, float)"),
+        ("pair=[]", "'pair=[]' is not valid, expected (int, float)"),
+        ("numbers=[1,x]", "'numbers=1,x' is not valid, expected list of int or none"),
     ],
 )
 def test_ill_typed_options(options: str, message: str) -> None:
@@ -190,12 +206,19 @@ def test_a_pass_that_cannot_be_imported() -> None:
         (" a , b ", ["a", "b"]),
         ("builtin.module(a,b)", ["a", "b"]),
         ("builtin.module()", []),
-        ("builtin.module(a, func.func(b, any(c)), d)", ["a", "b", "c", "d"]),
+        ("builtin.module(a, func.func(b, any(c)), d)", ["a", ("func.func", ["b", ("any", ["c"])]), "d"]),
         ("builtin.module(a),b", ["a", "b"]),
+        ("builtin.module(builtin.module(a))", [("builtin.module", ["a"])]),
+        ("any(a)", ["a"]),
+        ("any(a),b", [("any", ["a"]), "b"]),
     ],
 )
-def test_structure(text: str, names: list[str]) -> None:
-    assert [e.name for e in parse_elements(text)] == names
+def test_structure(text: str, names: list[Any]) -> None:
+    assert structure(parse_elements(text)) == names
+
+
+def structure(elements: Sequence[Element | Anchored]) -> list[Any]:
+    return [(e.anchor, structure(e.elements)) if isinstance(e, Anchored) else e.name for e in elements]
 
 
 def test_dashes_in_options_are_underscores() -> None:
@@ -236,6 +259,46 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 )
 def test_what_xdsl_prints_reads_back(item: Everything) -> None:
     assert parse_pipeline(f"{item},{item}", FACTORIES) == (item, item)
+
+
+everything = st.builds(
+    Everything,
+    count=st.integers(),
+    rate=finite,
+    either=st.integers() | finite,
+    text=st.text(max_size=8),
+    flag=st.booleans(),
+    on=st.booleans(),
+    choice=st.sampled_from(["int8", "int4"]),
+    width=st.sampled_from([4, 8]),
+    size=st.none() | st.integers(),
+    names=st.lists(st.text(max_size=8)).map(tuple),
+    numbers=st.none() | st.lists(st.integers()).map(tuple),
+    pair=st.tuples(st.integers(), finite),
+)
+
+
+@given(everything)
+def test_what_is_printed_reads_back(item: Everything) -> None:
+    passes = (item, NestedPipeline("func.func", (item, NestedPipeline("any", ()))), item)
+    assert parse_pipeline(",".join(map(pass_text, passes)), FACTORIES) == passes
+    assert parse_pipeline(dump_pipeline(passes), FACTORIES) == passes
+
+
+def test_dump() -> None:
+    passes = (Demanding(3), NestedPipeline("func.func", (Demanding(4), Demanding(5))), Demanding(6))
+    assert (
+        dump_pipeline(passes)
+        == """\
+builtin.module(
+  demanding{size=3},
+  func.func(
+    demanding{size=4},
+    demanding{size=5}
+  ),
+  demanding{size=6}
+)"""
+    )
 
 
 def test_types_and_defaults_in_words() -> None:

@@ -14,6 +14,7 @@ from xdsl.dialects.builtin import DenseIntOrFPElementsAttr
 from llmir.dialects.llm.model import LinearOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizeOp
 from llmir.errors import InputError
+from llmir.formats.elements import Minifloat, element
 from llmir.passes.calibrate import STATISTICS
 from llmir.passes.pipeline import Pipeline, compile_numpy
 from llmir.program.program import Program
@@ -100,6 +101,52 @@ def test_dynamic_scales_are_those_of_the_values(scheme: str, rows: tuple[int, in
     grouped = x.reshape(rows).astype(np.float64)
     scale = np.abs(grouped).max(axis=1, keepdims=True) / 128
     real = (np.clip(np.rint(grouped / scale), -128, 127) * scale).reshape(x.shape)
+    y = compile_numpy(program.module, program.weights).call("main", x)
+    np.testing.assert_allclose(y, real @ WEIGHT.astype(np.float64).T, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("bound", "rounding", "scale"), [(3.0, "ceil", 2**-5), (3.0, "floor", 2**-6), (3.0, "mx", 2**-5)]
+)
+def test_static_scales_that_are_powers_of_two(bound: float, rounding: str, scale: float) -> None:
+    program = one_layer(f"i8, scale=f8E8M0FNU, scale_rounding={rounding}", stats(-bound, 2))
+    op = quantized(program)
+    assert values(op.scale) == [scale]
+    x = np.random.default_rng(1).uniform(-bound, bound, (5, 8)).astype(np.float32)
+    expected = np.clip(np.rint(x.astype(np.float64) / scale), -128, 127) * scale @ WEIGHT.astype(np.float64).T
+    np.testing.assert_allclose(compile_numpy(program.module, program.weights).call("main", x), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["f4E2M1FN", "f8E4M3FN", "!llm.minifloat<e3m4>", "i8"])
+def test_dynamic_mx_inputs(name: str) -> None:
+    """Blocks of 4 share 2^(floor(log2 absmax) - emax); in float64, code by code from an enumeration."""
+    program = one_layer(f"{name}, scale=f8E8M0FNU, granularity=per_group, group_size=4, dynamic=true", None)
+    quantized(program)
+    x = np.random.default_rng(1).standard_normal((5, 8)).astype(np.float32)
+    code = element("e3m4" if "e3m4" in name else name)
+    grid = code.decode(np.arange(256, dtype=np.uint8).astype(code.dtype)[: 1 << code.bits]).astype(np.float64)
+    grid = np.unique(grid[np.isfinite(grid)])
+    blocks = x.reshape(10, 4).astype(np.float64)
+    scale = 2.0 ** (np.floor(np.log2(np.abs(blocks).max(axis=1))) - np.floor(np.log2(grid.max())))[:, None]
+    real = grid[np.abs(blocks[..., None] / scale[..., None] - grid).argmin(axis=-1)] * scale
+    y = compile_numpy(program.module, program.weights).call("main", x)
+    np.testing.assert_allclose(y, real.reshape(5, 8) @ WEIGHT.astype(np.float64).T, atol=2e-5)
+
+
+@pytest.mark.parametrize("size", [None, 2])
+def test_dynamic_nvfp4_inputs(size: int | None) -> None:
+    """Block scales amax / 6 in f8E4M3FN, in units of the tensor's (or each token's) largest one over 448."""
+    second = "" if size is None else f", group_size={size}"
+    scale_type = f"!llm.scale<f8E4M3FN, scale=f32{second}>"
+    program = one_layer(f"f4E2M1FN, scale={scale_type}, granularity=per_group, group_size=4, dynamic=true", None)
+    quantized(program)
+    x = np.random.default_rng(1).standard_normal((5, 8)).astype(np.float32)
+    amax = np.abs(x.reshape(5, 2, 4)).max(axis=2)
+    block = amax / np.float32(6)
+    unit = (block.max() if size is None else block.max(axis=1, keepdims=True)) / np.float32(448)
+    f8, f4 = Minifloat("f8E4M3FN"), Minifloat("f4E2M1FN")
+    scale = np.repeat(f8.decode(f8.encode(block / unit)) * unit, 4, axis=1)
+    real = f4.decode(f4.encode(x / scale)).astype(np.float64) * scale
     y = compile_numpy(program.module, program.weights).call("main", x)
     np.testing.assert_allclose(y, real @ WEIGHT.astype(np.float64).T, atol=2e-5)
 

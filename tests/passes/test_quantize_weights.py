@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,10 +19,10 @@ from llmir.dialects.llm.quantization import DequantizeOp
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.weights import LoadWeightOp, loads, weights
 from llmir.errors import InputError
-from llmir.formats.elements import Integer, Minifloat
+from llmir.formats.elements import Codebook, Integer, Minifloat, element
 from llmir.formats.granularity import Granularity
 from llmir.formats.packing import pack
-from llmir.formats.quantized import QuantizedFormat
+from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat, real
 from llmir.passes.assign_schemes import weight_of
 from llmir.passes.pipeline import Pipeline
 from llmir.program import store as store_module
@@ -32,7 +33,9 @@ from llmir.program.tensors import MappedTensor, MemoryTensor
 from llmir.quantizers.registry import quantize
 
 F16, F32 = np.dtype(np.float16), np.dtype(np.float32)
-ROWS, GROUPS = Granularity(axis=0), Granularity(group_size=16)
+BF16 = np.dtype(ml_dtypes.bfloat16)
+ROWS, GROUPS, PAIRS = Granularity(axis=0), Granularity(group_size=16), Granularity(group_size=2)
+UI6 = QuantizedFormat(Integer(6, False), F16, granularity=PAIRS)
 LAYER = "model.layers.0.mlp.gate_proj"
 WEIGHT = f"{LAYER}.weight"
 
@@ -48,6 +51,23 @@ SCHEMES: dict[str, tuple[str, QuantizedFormat, str]] = {
     "weight-type=ui4 weight-min=f16 weight-scale=f16 weight-group-size=16": ("minmax", QuantizedFormat(Integer(4, False), F16, minimum=F16, granularity=GROUPS), "ui4, scale=f16, min=f16, group_size=16"),
     "weight-type=i4 weight-group-size=20 weight-pad=true": ("absmax", QuantizedFormat(Integer(4, True), granularity=Granularity(group_size=20)), "i4, scale=f32, symmetric=true, group_size=20, pad=8"),
     "weight-type=f8E4M3FN": ("absmax", QuantizedFormat(Minifloat("f8E4M3FN"), granularity=ROWS), "f8E4M3FN, scale=f32, axis=0"),
+    "weight-type=i1 weight-zero-point=i1 weight-group-size=16": ("minmax", QuantizedFormat(Integer(1, True), zero_point=Integer(1, True), granularity=GROUPS), "i1, scale=f32, zp=i1, group_size=16"),
+    "weight-type=ui1 weight-min=bf16 weight-group-size=16": ("minmax", QuantizedFormat(Integer(1, False), minimum=BF16, granularity=GROUPS), "ui1, scale=f32, min=bf16, group_size=16"),
+    "weight-type=e3m4": ("absmax", QuantizedFormat(Minifloat("e3m4"), granularity=ROWS), "!llm.minifloat<e3m4>, scale=f32, axis=0"),
+    "weight-type=ocp_e4m3 weight-method=mse": ("mse", QuantizedFormat(Minifloat("ocp_e4m3"), granularity=ROWS), "!llm.minifloat<e4m3, ocp>, scale=f32, axis=0"),
+    "weight-type=fnuz_e2m2 weight-group-size=16": ("absmax", QuantizedFormat(Minifloat("fnuz_e2m2"), granularity=GROUPS), "!llm.minifloat<e2m2, fnuz>, scale=f32, group_size=16"),
+    "weight-type=nf4 weight-group-size=16": ("absmax", QuantizedFormat(element("nf4"), granularity=GROUPS), "!llm.codebook<nf4>, scale=f32, group_size=16"),
+    'weight-type="codebook:[0.5, -1, 0, 2]" weight-method=mse': ("mse", QuantizedFormat(Codebook((0.5, -1.0, 0.0, 2.0)), granularity=ROWS), "!llm.codebook<2, [0.5, -1.0, 0.0, 2.0]>, scale=f32, axis=0"),
+    "weight-type=f4E2M1FN weight-scale=f8E8M0FNU weight-group-size=16": ("absmax", QuantizedFormat(Minifloat("f4E2M1FN"), POWER_OF_TWO, granularity=GROUPS), "f4E2M1FN, scale=f8E8M0FNU, group_size=16"),
+    "weight-type=i8 weight-scale=f8E8M0FNU weight-scale-rounding=ceil": ("absmax", QuantizedFormat(Integer(8, True), POWER_OF_TWO, granularity=ROWS, scale_rounding="ceil"), "i8, scale=f8E8M0FNU, symmetric=true, axis=0"),
+    "weight-type=ui4 weight-scale=f8E8M0FNU weight-zero-point=f32 weight-group-size=16": ("minmax", QuantizedFormat(Integer(4, False), POWER_OF_TWO, zero_point=F32, granularity=GROUPS), "ui4, scale=f8E8M0FNU, zp=f32, group_size=16"),
+    "weight-type=f4E2M1FN weight-scale=f8E4M3FN weight-scale-scale=f32 weight-group-size=16": ("absmax", QuantizedFormat(Minifloat("f4E2M1FN"), QuantizedFormat(Minifloat("f8E4M3FN")), granularity=GROUPS), "f4E2M1FN, scale=!llm.scale<f8E4M3FN, scale=f32>, group_size=16"),
+    "weight-type=ui4 weight-scale=ui6 weight-scale-scale=f16 weight-scale-group-size=2 weight-min=ui6 weight-min-scale=f16 weight-min-group-size=2 weight-group-size=16 weight-method=gguf": ("gguf", QuantizedFormat(Integer(4, False), UI6, minimum=UI6, granularity=GROUPS), "ui4, scale=!llm.scale<ui6, scale=f16, group_size=2>, min=!llm.scale<ui6, scale=f16, group_size=2>, group_size=16"),
+    "weight-type=i5 weight-scale=i7 weight-scale-scale=f16 weight-scale-group-size=2 weight-min=i7 weight-min-scale=f16 weight-group-size=16 weight-method=mse": ("mse", QuantizedFormat(Integer(5, True), QuantizedFormat(Integer(7, True), F16, granularity=PAIRS), minimum=QuantizedFormat(Integer(7, True), F16), granularity=GROUPS), "i5, scale=!llm.scale<i7, scale=f16, group_size=2>, min=!llm.scale<i7, scale=f16>, group_size=16"),
+    "weight-type=i6 weight-scale=i8 weight-scale-scale=f16 weight-scale-group-size=2 weight-group-size=16 weight-method=gguf": ("gguf", QuantizedFormat(Integer(6, True), QuantizedFormat(Integer(8, True), F16, granularity=PAIRS), granularity=GROUPS), "i6, scale=!llm.scale<i8, scale=f16, group_size=2>, symmetric=true, group_size=16"),
+    "weight-type=i4 weight-scale=i8 weight-scale-scale=f16 weight-scale-group-size=2 weight-group-size=16 weight-method=signed_absmax": ("signed_absmax", QuantizedFormat(Integer(4, True), QuantizedFormat(Integer(8, True), F16, granularity=PAIRS), granularity=GROUPS), "i4, scale=!llm.scale<i8, scale=f16, group_size=2>, symmetric=true, group_size=16"),
+    "weight-type=i8 weight-scale=ui8 weight-scale-scale=bf16 weight-scale-group-size=8": ("absmax", QuantizedFormat(Integer(8, True), QuantizedFormat(Integer(8, False), BF16, granularity=Granularity(group_size=8)), granularity=ROWS), "i8, scale=!llm.scale<ui8, scale=bf16, group_size=8>, symmetric=true, axis=0"),
+    "weight-type=ui3 weight-zero-point=ui6 weight-zero-point-scale=f16 weight-zero-point-group-size=2 weight-group-size=16": ("minmax", QuantizedFormat(Integer(3, False), zero_point=UI6, granularity=GROUPS), "ui3, scale=f32, zp=!llm.scale<ui6, scale=f16, group_size=2>, group_size=16"),
     "weight-type=f4E2M1FN weight-group-size=16": ("absmax", QuantizedFormat(Minifloat("f4E2M1FN"), granularity=GROUPS), "f4E2M1FN, scale=f32, group_size=16"),
 }  # fmt: skip
 
@@ -68,7 +88,7 @@ def test_stored_codes_are_the_quantizers(options: str) -> None:
     found = read_quantized(program.weights, WEIGHT, declared)
     np.testing.assert_array_equal(found.codes, expected.codes)
     np.testing.assert_array_equal(found.dequantize(), expected.dequantize())
-    assert found.scale.tobytes() == expected.scale.tobytes()
+    assert real(found.scale).tobytes() == real(expected.scale).tobytes()
     stored = program.weights[f"{WEIGHT}.codes"].read()
     raw = expected.codes.view(np.uint8)
     np.testing.assert_array_equal(stored.view(np.uint8), pack(raw, format.element.bits))
@@ -80,10 +100,10 @@ def test_loads_are_followed_by_dequantize_and_schemes_are_done() -> None:
     for name, layer in layers(program.module).items():
         if name == "model.embed_tokens":
             continue
-        real = weight_of(layer).owner
-        assert isinstance(real, DequantizeOp)
-        assert isinstance(real.input.owner, LoadWeightOp)
-        assert real.output.type == TensorType(f32, real.input.owner.result.type.get_shape())
+        values = weight_of(layer).owner
+        assert isinstance(values, DequantizeOp)
+        assert isinstance(values.input.owner, LoadWeightOp)
+        assert values.output.type == TensorType(f32, values.input.owner.result.type.get_shape())
         assert "llm.scheme" not in layer.attributes
     assert not any(isinstance(w.type, QuantizedTensorType) for n, w in weights(program.module).items() if "norm" in n)
 
@@ -227,11 +247,13 @@ def test_a_missing_tensor_is_named() -> None:
         passed(recipe("weight-type=i8"), program)
 
 
-def test_only_loaded_weights_can_be_quantized() -> None:
+def test_an_argument_cannot_be_quantized() -> None:
     program = program_of("""
 func.func @main(%x: tensor<2x4xf32>, %w: tensor<3x4xf32>) -> tensor<2x3xf32> {
   %y = llm.linear(%x, %w) {llm.scheme = #llm.scheme<weight=#llm.quantization<i8, scale=f32, granularity=per_channel>>} : (tensor<2x4xf32>, tensor<3x4xf32>) -> tensor<2x3xf32>
   func.return %y : tensor<2x3xf32>
 }""")
-    with pytest.raises(InputError, match=r"<string>:3:\d+: 'llm.linear': only weights loaded with llm.load_weight"):
+    with pytest.raises(
+        InputError, match=r"<string>:3:\d+: 'llm.linear': only weights from llm.load_weight and constants"
+    ):
         Pipeline.parse("quantize-weights").run(program)

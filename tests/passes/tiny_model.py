@@ -12,7 +12,8 @@ from xdsl.ir import TypeAttribute
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.types import float_type
 from llmir.dialects.parser import parse_module
-from llmir.frontends.llama_family import LlamaConfig, build_module
+from llmir.frontends.decoder import build_module
+from llmir.frontends.llama_family import LlamaConfig
 from llmir.passes.assign_schemes import quantizable
 from llmir.passes.locations import module_name
 from llmir.passes.pipeline import Pipeline, compile_numpy
@@ -27,7 +28,17 @@ HIDDEN, INNER, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, LAYERS = 32, 48, 4, 2, 8, 
 def tiny_program(*, tied: bool = False, dtype: Any = np.float32, seed: int = 0) -> Program:
     """The model with weights of `dtype`, a different one for each seed."""
     config = LlamaConfig(
-        HIDDEN, INNER, LAYERS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, 1e-5, 1e4, tied=tied, qkv_bias=True
+        hidden_size=HIDDEN,
+        intermediate_size=INNER,
+        layers=LAYERS,
+        heads=HEADS,
+        kv_heads=KV_HEADS,
+        head_dim=HEAD_DIM,
+        vocab_size=VOCABULARY,
+        rms_norm_eps=1e-5,
+        rope_theta=1e4,
+        tied=tied,
+        qkv_bias=True,
     )
     rng = np.random.default_rng(seed)
     store = WeightStore()

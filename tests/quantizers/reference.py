@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmir.formats.granularity import Granularity
+from llmir.formats.quantized import QuantizedArray
 
 SHAPE = (6, 20)
 GRANULARITIES = {
@@ -60,3 +61,9 @@ def assert_nearest(codes: NDArray[Any], units: NDArray[np.float64], low: float, 
     assert codes.max() <= high
     slack = 1e-6 * np.abs(units).max() + 1e-6
     assert np.abs(codes.astype(np.float64) - np.clip(units, low, high)).max() <= 0.5 + slack
+
+
+def plain(parameters: NDArray[Any] | QuantizedArray | None) -> NDArray[Any]:
+    """Scales, zero points or minima that are there and not quantized themselves."""
+    assert isinstance(parameters, np.ndarray)
+    return parameters

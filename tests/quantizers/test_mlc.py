@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from reference import GRANULARITIES, parts, weights
+from reference import GRANULARITIES, parts, plain, weights
 
 from llmir.formats.elements import Integer, Minifloat
-from llmir.formats.quantized import QuantizedFormat
+from llmir.formats.granularity import Granularity
+from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat
 from llmir.quantizers.registry import quantize
 
 GROUPS = GRANULARITIES["groups"]
@@ -20,8 +23,8 @@ def test_float32_is_absmax_over_the_largest_code(bits: int) -> None:
     top = 2 ** (bits - 1) - 1
     for at, part in parts(GROUPS):
         values = w[part].astype(np.float64)
-        assert q.scale[at] == np.float32(np.abs(values).max() / top)
-        units = values / float(q.scale[at])
+        assert plain(q.scale)[at] == np.float32(np.abs(values).max() / top)
+        units = values / float(plain(q.scale)[at])
         assert np.abs(q.codes[part] - units).max() <= 0.5 + 1e-4
         assert np.abs(q.codes[part]).max() == top
 
@@ -29,7 +32,7 @@ def test_float32_is_absmax_over_the_largest_code(bits: int) -> None:
 def test_float16_rounds_quotient_and_sum_each() -> None:
     w = np.array([[1.0, 0.07125]], np.float16)
     q = quantize(w, QuantizedFormat(Integer(4, True), scale=np.dtype(np.float16)), "mlc")
-    assert 0.498 < float(w[0, 1]) / float(q.scale[0]) < 0.499  # rounded once it would be 0
+    assert 0.498 < float(w[0, 1]) / float(plain(q.scale)[0]) < 0.499  # rounded once it would be 0
     assert q.codes.tolist() == [[7, 1]]  # 7.4985 is 7.5 in float16, which rounds to 8
 
 
@@ -37,7 +40,7 @@ def test_a_group_of_zeros_has_scale_zero_and_the_lowest_code() -> None:
     w = weights()
     w[3, :5] = 0
     q = quantize(w, QuantizedFormat(Integer(4, True), granularity=GROUPS), "mlc")
-    assert q.scale[3, 0] == 0
+    assert plain(q.scale)[3, 0] == 0
     assert (q.codes[3, :5] == -7).all()
     assert not q.dequantize()[3, :5].any()
 
@@ -58,4 +61,11 @@ def test_weights_too_large_for_the_model_type_are_an_error() -> None:
 )
 def test_other_formats_are_refused(target: QuantizedFormat) -> None:
     with pytest.raises(ValueError, match="has signed integer codes and no zero point"):
+        quantize(weights(), target, "mlc")
+
+
+@pytest.mark.parametrize("scale", [POWER_OF_TWO, QuantizedFormat(Integer(8, True))])
+def test_other_scales_are_refused(scale: Any) -> None:
+    target = QuantizedFormat(Integer(4, True), scale, granularity=Granularity(axis=0))
+    with pytest.raises(ValueError, match="mlc group quantization has scales of the model's dtype: f16, bf16 or f32"):
         quantize(weights(), target, "mlc")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from llmir.formats.elements import Integer
+from llmir.formats.quantized import QuantizedFormat
 from llmir.quantizers.statistics import GRANULARITIES, STATISTICS, Statistic
 
 Rows = NDArray[np.float64]
@@ -89,7 +92,7 @@ def test_moving_average_weighs_the_newest_batch(granularity: str, momentum: floa
         np.testing.assert_allclose(result[name], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", STATISTICS)
+@pytest.mark.parametrize("kind", [kind for kind in STATISTICS if kind != "mse"])
 def test_results_are_float32_of_the_granularitys_length(kind: str) -> None:
     for granularity, length in (("tensor", 1), ("channel", 5), ("token", 7)):
         for value in observed(kind, granularity).values():
@@ -130,3 +133,42 @@ def test_windows_of_different_lengths_have_no_statistic_per_token() -> None:
 def test_bad_options(make: Callable[[], Statistic], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_mse_is_the_mean_range_of_least_squared_error(symmetric: bool) -> None:
+    """For codes of 3 bits, which do not reach the largest values; the range of a batch is found by trying all."""
+    zero_point = None if symmetric else np.dtype(np.float32)
+    target = QuantizedFormat(Integer(3, symmetric), zero_point=zero_point)
+    statistic, tops, lows = Statistic("mse", target=target), list[float](), list[float]()
+    fractions = [1 / 20 + 19 / 20 * k / 19 for k in range(20)]
+    for batch in BATCHES:
+        statistic.update(batch)
+        x = batch.astype(np.float64).ravel()
+        lo, hi = (0.0, np.abs(x).max()) if symmetric else (min(x.min(), 0), max(x.max(), 0))
+
+        def error(scale: float, low: float, x: np.ndarray = x) -> float:
+            z = 0 if symmetric else -low / scale
+            codes = np.clip(np.rint(x / scale + z), -4 if symmetric else 0, 3 if symmetric else 7)
+            return float(np.square((codes - z) * scale - x).sum())
+
+        full = hi / 4 if symmetric else (hi - lo) / 7
+        scale = min((full * f for f in fractions), key=lambda s: error(s, lo))
+        low = 0.0 if symmetric else min((lo * f for f in fractions), key=lambda e: error(scale, e))
+        tops.append(4 * scale if symmetric else low + 7 * scale)
+        lows.append(low)
+    result = statistic.result()
+    if symmetric:
+        np.testing.assert_allclose(result["absmax"], np.mean(tops), rtol=1e-5)
+        assert set(result) == {"absmax"}
+    else:
+        np.testing.assert_allclose(result["max"], np.mean(tops), rtol=1e-5)
+        np.testing.assert_allclose(result["min"], np.mean(lows), rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"granularity": "channel", "target": QuantizedFormat(Integer(8, True))}, {}])
+def test_mse_needs_a_scheme_for_a_tensor(wrong: dict[str, Any]) -> None:
+    with pytest.raises(
+        ValueError, match="statistic mse is for layers with an input scheme, and for granularity tensor"
+    ):
+        Statistic("mse", **wrong)

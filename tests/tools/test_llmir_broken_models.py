@@ -57,8 +57,8 @@ def test_file_that_is_no_model(tmp_path: Path, capsys: Capture) -> None:
 Change = dict[str, Any]
 CONFIGS: dict[str, tuple[Change, str]] = {
     "unknown architecture": (
-        {"architectures": ["GPT2LMHeadModel"]},
-        "architectures is ['GPT2LMHeadModel'], expected one of LlamaForCausalLM, MistralForCausalLM",
+        {"architectures": ["BertForMaskedLM"]},
+        "architectures is ['BertForMaskedLM'], expected one of LlamaForCausalLM, MistralForCausalLM",
     ),
     "no architecture": ({"architectures": None}, "expected one of LlamaForCausalLM"),
     "architectures is a number": ({"architectures": 5}, "architectures is 5, expected one of LlamaForCausalLM"),

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from tiny_models import config_of, huggingface_folder, llmir, random_weights, tree, write_gguf
 
+from llmir.tools.quantize_options import NOT_YET
+
 Capture = pytest.CaptureFixture[str]
 
 
@@ -34,9 +36,39 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Options of quantize
 
 USAGE: dict[str, tuple[list[str], str]] = {
-    "nothing": ([], "say how to quantize: -q SCHEME or --weight-bit-width N"),
-    "unknown scheme": (["-q", "W4A17"], "unknown scheme 'W4A17' (did you mean W4A16?), expected one of q0f16,"),
-    "far scheme": (["-q", "zzz"], "unknown scheme 'zzz', expected one of q0f16,"),
+    "nothing": ([], "say how to quantize: -q SCHEME, -c CONFIG or --weight-bit-width N"),
+    "unknown scheme": (
+        ["-q", "q4f16"],
+        "unknown scheme 'q4f16', did you mean 'q4f16_2'?; known are MLC codes (q4f16_1),",
+    ),
+    "far scheme": (["-q", "zzz"], "unknown scheme 'zzz'; known are MLC codes (q4f16_1), compressed-tensors presets"),
+    "refused scheme": (["-q", "q4f16_awq"], "scheme 'q4f16_awq': not available yet: AWQ's search for scales"),
+    "two sources": (["-q", "W4A16", "-c", "x.toml"], "-q and -c both say how to quantize; give one"),
+    "options and file": (
+        ["-c", "x.toml", "--weight-bit-width", "4", "--pad"],
+        "-c: the file says how to quantize, --weight-bit-width, --pad would not be used",
+    ),
+    "options and scheme": (
+        ["-q", "W4A16", "--weight-quant-type", "asym", "--input-bit-width", "8"],
+        "-q: a scheme says how to quantize, --weight-quant-type, --input-bit-width would not be used; leave -q out",
+    ),
+    "nothing at all": (
+        ["--no-quantize", "-q", "W4A16", "--weight-type", "i4"],
+        "--no-quantize leaves everything alone, -q, --weight-type would not be used",
+    ),
+    "mix of no mix": (["-q", "W4A16", "--pure"], "--pure: for GGUF mixes only, W4A16 is none"),
+    "block type": (["-q", "Q4_K_M", "--output-tensor-type", "i4"], "unknown block type 'I4', expected one of Q4_0,"),
+    "combination": (
+        ["--weight-bit-width", "4", "--weight-param-method", "hqo"],
+        "--weight: int, float_scale, hqo, per_group, sym: is asym only",
+    ),
+    "gptq": (["--weight-bit-width", "4", "--gptq"], "--gptq: not available yet: GPTQ"),
+    "attention": (["--quant-sdpa", "eager"], "--quant-sdpa: not available yet: quantized attention and KV caches"),
+    "static options without data": (
+        ["--weight-bit-width", "8", "--input-bit-width", "8"],
+        "the recipe of these options has static input scales, which need data: give --calibration FILE",
+    ),
+    "samples without data": (["-q", "W8A16", "--samples", "3"], "--samples needs data: give --calibration FILE"),
     "two widths": (
         ["--weight-bit-width", "4", "--weight-type", "i4"],
         "--weight-bit-width and --weight-type both say how wide a weight is; give one",
@@ -57,7 +89,8 @@ USAGE: dict[str, tuple[list[str], str]] = {
         ["-q", "FP8"],
         "FP8 has static input scales, which need data: give --calibration FILE, or use a dynamic scheme",
     ),
-    "unknown target": (["-q", "W8A16", "--target", "abacus"], "unknown target 'abacus', expected one of numpy"),
+    "unknown target": (["-q", "W8A16", "--target", "abacus"], "unknown target 'abacus', expected one of arm-i8mm,"),
+    "granularity": (["-q", "W8A16", "--weight-granularity", "foo"], "'foo' is not one of 'per_tensor', 'per_channel'"),
     "width": (["--weight-bit-width", "9"], "'--weight-bit-width': 9 is not in the range 2<=x<=8"),
     "group size": (["-q", "W4A16", "--group-size", "0"], "0 is not in the range x>=1"),
     "threads": (["-q", "W8A16", "--threads", "0"], "'--threads': 0 is not in the range x>=1"),
@@ -72,6 +105,16 @@ def test_usage(case: str, model: Path, tmp_path: Path, capsys: Capture) -> None:
     assert tree(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("flag", "what", "takes_value"),
+    [(flag, what, flag in options) for what, (flags, options) in NOT_YET.items() for flag in (*flags, *options)],
+)
+def test_options_that_are_not_available_yet(flag: str, what: str, takes_value: bool, capsys: Capture) -> None:
+    given = [flag, "x"] if takes_value else [flag]
+    message = llmir(capsys, "quantize", "no-model", "--weight-bit-width", "4", *given, "--print-pipeline").error(2)
+    assert message == f"{flag}: not available yet: {what}"
+
+
 def test_no_output(model: Path, capsys: Capture) -> None:
     message = llmir(capsys, "quantize", model, "-q", "W8A16").error(2)
     assert message == "give the output folder with -o OUT (or --print-pipeline, or --dry-run)"
@@ -84,10 +127,12 @@ def test_unknown_command(capsys: Capture) -> None:
 VALUES: dict[str, tuple[list[str], str]] = {
     "type": (["--weight-type", "i9"], "assign-schemes: unknown element format 'i9'"),
     "method": (["-q", "W4A16", "--weight-method", "foo"], "unknown quantization method 'foo', expected one of absmax"),
-    "granularity": (["-q", "W8A16", "--weight-granularity", "foo"], "granularity"),
-    "scale": (["-q", "W4A16", "--weight-scale", "f8"], "unknown float type 'f8', expected one of f16, bf16, f32"),
+    "scale": (
+        ["-q", "W4A16", "--weight-scale", "f8"],
+        "unknown float type 'f8' of weight-scale, expected one of f16, bf16, f32",
+    ),
     "zero point": (["-q", "W4A16", "--weight-zero-point", "foo"], "unknown element format 'foo'"),
-    "min": (["-q", "W4A16", "--weight-min", "i4"], "unknown float type 'i4', expected one of f16"),
+    "min": (["-q", "W4A16", "--weight-min", "i4"], "unknown float type 'i4' of weight-min, expected one of f16"),
     "zero point and min": (
         ["--weight-bit-width", "4", "--weight-zero-point", "ui4", "--weight-min", "f16"],
         "zp and min exclude each other",

@@ -117,13 +117,13 @@ def test_gguf_types_without_codes_are_noted(tmp_path: Path, capsys: Capture) -> 
     def encode(_name: str, values: Array) -> tuple[Array, GGMLQuantizationType | None]:
         if values.ndim == 1:
             return values, None
-        blocks = np.zeros((values.shape[0], values.shape[1] // 256 * 210), np.uint8)
-        return blocks, GGMLQuantizationType.Q6_K
+        blocks = np.zeros((values.shape[0], values.shape[1] // 256 * 66), np.uint8)
+        return blocks, GGMLQuantizationType.TQ2_0
 
     config = config_of(hidden_size=256, head_dim=64)
     path = write_gguf(tmp_path / "model.gguf", config, random_weights(config), encode)
     said = llmir(capsys, "inspect", path, "--json").json()
-    note = "16 tensors of type Q6_K were dequantized to float32, no IR type holds their codes yet"
+    note = "16 tensors of type TQ2_0 were dequantized to float32, no quantized tensor holds their codes"
     assert said["notes"] == [note]
 
 

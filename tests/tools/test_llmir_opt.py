@@ -2,66 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from opt_runner import DEAD, SILU, TWO_ERRORS, Run, feed, write
+from xdsl.printer import Printer
 
-from llmir.tools.llmir_opt import main
-
-SILU = """\
-func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
-  %y = llm.silu(%x) : (tensor<4xf32>) -> tensor<4xf32>
-  func.return %y : tensor<4xf32>
-}
-"""
-
-DEAD = """\
-func.func @f(%x: tensor<4xf32>) {
-  %y = llm.silu(%x) : (tensor<4xf32>) -> tensor<4xf32>
-  func.return
-}
-"""
-
-TWO_ERRORS = """\
-func.func @f(%x: tensor<4xf32>) {
-  %y = llm.silu(%x) : (tensor<4xf32>) -> tensor<5xf32>
-  %z = llm.silu(%x)
-    : (tensor<4xf32>) -> tensor<6xf32>
-  %w = llm.load_weight @absent : tensor<4xf32>
-  func.return
-}
-"""
-
-
-@pytest.fixture
-def silu(tmp_path: Path) -> str:
-    return write(tmp_path / "silu.mlir", SILU)
-
-
-def write(path: Path, text: str) -> str:
-    path.write_text(text)
-    return str(path)
-
-
-class Run:
-    """What a run of the tool in this process gave."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *args: str):
-        self.status = main(args)
-        self.out, self.err = capsys.readouterr()
-
-    def error(self) -> str:
-        """The one line on stderr."""
-        (line,) = self.err.splitlines()
-        return line
-
-
-def feed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+from llmir.dialects.llm import SiluOp
+from llmir.passes.pipeline_text import options_of
+from llmir.passes.registry import PASSES
 
 
 def test_prints_what_it_reads(capsys: pytest.CaptureFixture[str], silu: str, tmp_path: Path) -> None:
@@ -167,11 +120,30 @@ def test_print_ir_after_all(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
     assert run.out.startswith("builtin.module {")
 
 
+ROW = re.compile(r" +(\d+\.\d+) \( *\d+\.\d%\) +(\d+\.\d+) \( *(\d+\.\d)%\)  ( *)(\S.*)")
+
+
 @pytest.mark.parametrize("flag", ["--time-passes", "--mlir-timing"])
-def test_time_passes(capsys: pytest.CaptureFixture[str], silu: str, flag: str) -> None:
-    run = Run(capsys, silu, "-p", "cse,canonicalize", flag)
-    assert [line.split()[1:] for line in run.err.splitlines()] == [["s", "cse"], ["s", "canonicalize"]]
-    assert all(0 <= float(line.split()[0]) < 60 for line in run.err.splitlines())
+def test_timing(capsys: pytest.CaptureFixture[str], silu: str, flag: str) -> None:
+    run = Run(capsys, silu, "-p", "cse,func.func(canonicalize)", flag)
+    assert "... Execution time report ..." in run.err
+    rows = [match for line in run.err.splitlines() if (match := ROW.fullmatch(line))]
+    assert [row[4] + row[5] for row in rows] == [
+        "Parser",
+        "Verifier",
+        "CommonSubexpressionElimination (cse)",
+        "  Verifier",
+        "'func.func' Pipeline",
+        "  CanonicalizePass (canonicalize)",
+        "    Verifier",
+        "  Verifier",
+        "Output",
+        "Rest",
+        "Total",
+    ]
+    outermost = [float(row[2]) for row in rows if not row[4]]
+    assert sum(outermost[:-1]) == pytest.approx(outermost[-1], abs=1e-3)
+    assert rows[-1][3] == "100.0"
 
 
 def test_list_passes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,3 +189,73 @@ def test_when_xdsl_finds_llmir_itself(silu: str, tmp_path: Path) -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         compile(done.stdout, "<emitted>", "exec")
+
+
+def test_output_to_what_is_no_file(capsys: pytest.CaptureFixture[str], silu: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert Run(capsys, silu, "-o", str(pipe)).status == 0
+        assert reader.stdout is not None
+        assert reader.stdout.read() == Run(capsys, silu, "-o", "-").out
+    assert pipe.is_fifo()
+
+
+def test_a_custom_marker(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    first, second, third = (SILU.replace("@f", f"@{name}") for name in "abc")
+    path = write(tmp_path / "split.mlir", f"{first}// =====\n{second}// -----\n{third}")
+    assert Run(capsys, path, "--split-input-file=// =====").out.count("builtin.module") == 2
+    assert Run(capsys, path, "-split-input-file").out.count("builtin.module") == 2
+    assert Run(capsys, path).out.count("builtin.module") == 1
+
+
+def test_help_describes_every_pass_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(capsys, "--help")
+    assert (run.status, run.err) == (0, "")
+    lines = [line.strip() for line in run.out.splitlines()]
+    for name, factory in PASSES.items():
+        assert name in lines
+        for option in options_of(factory()):
+            start = f"{option.replace('_', '-')}: "
+            at = next(i for i, line in enumerate(lines) if line.startswith(start) and i > lines.index(name))
+            assert lines[at].endswith(")")
+
+
+def test_nested_passes_leave_the_rest_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    nested = f"builtin.module {{\n{DEAD}}}\n{DEAD.replace('@f', '@g')}"
+    run = Run(capsys, write(tmp_path / "nested.mlir", nested), "-p", "builtin.module(func.func(canonicalize))")
+    inner, outer = run.out.split("@g")
+    assert "llm.silu" in inner
+    assert "llm.silu" not in outer
+
+
+def test_roundtrip_that_fails(capsys: pytest.CaptureFixture[str], silu: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def print_another(_: SiluOp, printer: Printer) -> None:
+        printer.print_string("(%x) : (tensor<4xf32>) -> tensor<4xf32> // nothing\n  %other = llm.gelu(%x)")
+        printer.print_string(" : (tensor<4xf32>) -> tensor<4xf32>")
+
+    assert Run(capsys, silu, "--verify-roundtrip").status == 0
+    monkeypatch.setattr(SiluOp, "print", print_another)
+    run = Run(capsys, silu, "--verify-roundtrip")
+    assert (run.status, run.out) == (1, "")
+    assert run.error().startswith(f"llmir-opt: error: {silu}: roundtrip through the custom form failed: ")
+
+    def print_nonsense(_: SiluOp, printer: Printer) -> None:
+        printer.print_string(" nonsense")
+
+    monkeypatch.setattr(SiluOp, "print", print_nonsense)
+    error = Run(capsys, silu, "--verify-roundtrip").error()
+    assert "roundtrip through the custom form failed: " in error
+    assert error.endswith(": %y = llm.silu nonsense")
+
+
+def test_resources_of_chunks_do_not_meet(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    chunk = """\
+builtin.module attributes {a = dense_resource<k> : tensor<1xf32>, b = dense_resource<k> : tensor<1xf32>} {}
+{-# dialect_resources: {builtin: {k: "0x04000000BYTES"}} #-}
+"""
+    texts = [chunk.replace("BYTES", data) for data in ("0000803F", "00000040")]
+    run = Run(capsys, write(tmp_path / "r.mlir", "// -----\n".join(texts)), "--split-input-file")
+    assert run.out.count("dense_resource<k>") == 4
+    assert run.out.count('k: "0x040000000000803F"') == 1
+    assert run.out.count('k: "0x0400000000000040"') == 1

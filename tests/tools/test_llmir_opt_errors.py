@@ -1,11 +1,13 @@
-"""llmir-opt: every error is one line with the right exit status, never a traceback."""
+"""llmir-opt: every error is one line and its place, with the right exit status, never a traceback."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from opt_runner import DEAD, SILU, TWO_ERRORS, Run, write
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, TensorType, f32
 from xdsl.passes import ModulePass
@@ -15,53 +17,6 @@ from llmir.dialects.llm import LoadWeightOp
 from llmir.errors import InputError
 from llmir.tools.llmir_opt import main
 from llmir.universe import UNIVERSE
-
-SILU = """\
-func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
-  %y = llm.silu(%x) : (tensor<4xf32>) -> tensor<4xf32>
-  func.return %y : tensor<4xf32>
-}
-"""
-
-DEAD = """\
-func.func @f(%x: tensor<4xf32>) {
-  %y = llm.silu(%x) : (tensor<4xf32>) -> tensor<4xf32>
-  func.return
-}
-"""
-
-TWO_ERRORS = """\
-func.func @f(%x: tensor<4xf32>) {
-  %y = llm.silu(%x) : (tensor<4xf32>) -> tensor<5xf32>
-  %z = llm.silu(%x)
-    : (tensor<4xf32>) -> tensor<6xf32>
-  %w = llm.load_weight @absent : tensor<4xf32>
-  func.return
-}
-"""
-
-
-@pytest.fixture
-def silu(tmp_path: Path) -> str:
-    return write(tmp_path / "silu.mlir", SILU)
-
-
-def write(path: Path, text: str) -> str:
-    path.write_text(text)
-    return str(path)
-
-
-class Run:
-    """What a run of the tool in this process gave."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *args: str):
-        self.status = main(args)
-        self.out, self.err = capsys.readouterr()
-
-    def error(self) -> str:
-        """The one line on stderr."""
-        (line,) = self.err.splitlines()
-        return line
 
 
 @pytest.mark.parametrize(
@@ -74,7 +29,21 @@ class Run:
         (("-p", "xyzzy"), "unknown pass 'xyzzy'"),
         (("-p", "cse,"), "pass pipeline, column 5: expected the name of a pass: cse,"),
         (("-p", "cse)"), "pass pipeline, column 4: expected ',' or the end: cse)"),
-        (("-p", "f(cse"), "pass pipeline, column 6: expected ')': f(cse"),
+        (("-p", "func.func(cse"), "pass pipeline, column 14: expected ')': func.func(cse"),
+        (
+            ("-p", "function(cse)"),
+            "pass pipeline, column 1: 'function' is not an operation that passes run on, such as func.func: function(",
+        ),
+        (("-p", "func.func(cse)"), "can't run a 'func.func' pipeline on a 'builtin.module' operation; write builtin"),
+        (
+            ("-p", "builtin.module(func.func(cse,quantize-weights))"),
+            "pass 'quantize-weights' runs on builtin.module and cannot be nested in func.func",
+        ),
+        (("-p", "cse,func.fun(cse)"), "passes are nested in 'func.fun', which is not a registered operation"),
+        (
+            ("-p", "cse,func.func(arith.addi(cse))"),
+            "passes cannot run on 'arith.addi': it is not isolated from above, as func.func is",
+        ),
         (("-p", "cse{x=}"), "pass pipeline, column 7: expected a value: cse{x=}"),
         (("-p", "cse{x=1"), "pass pipeline, column 8: expected an option or '}': cse{x=1"),
         (
@@ -100,6 +69,17 @@ class Run:
             ("--weights-output", "w", "--split-input-file"),
             "--weights-output takes one module, --split-input-file makes several",
         ),
+        (
+            ("--mlir-print-ir-after=canonicalise",),
+            "cannot print the IR around 'canonicalise', which is not a pass, did you mean 'canonicalize'?",
+        ),
+        (("--verify-each=maybe",), "argument --verify-each: 'maybe' is not a flag's value, expected true or false"),
+        (
+            ("--mlir-elide-elementsattrs-if-larger=-1",),
+            "argument --mlir-elide-elementsattrs-if-larger: '-1' is not a number, expected 0 or more",
+        ),
+        (("--verify-diagnostics=some",), "argument --verify-diagnostics: invalid choice: 'some' (choose from"),
+        (("--run-reproducer", "--cse"), "--run-reproducer takes the passes from the file, give none"),
     ],
 )
 def test_wrong_usage(capsys: pytest.CaptureFixture[str], silu: str, arguments: tuple[str, ...], message: str) -> None:
@@ -113,43 +93,108 @@ def test_every_failing_operation_is_reported(capsys: pytest.CaptureFixture[str],
     run = Run(capsys, path)
     assert (run.status, run.out) == (1, "")
     assert run.err.splitlines() == [
-        f"{path}:2:3: error: 'llm.silu' input is 4 but result is 5; shapes must agree",
-        f"{path}:3:3: error: 'llm.silu' input is 4 but result is 6; shapes must agree",
-        f"{path}:5:3: error: 'llm.load_weight' @absent does not name an llm.weight of this module",
+        f"{path}:2:3: error: 'llm.silu' op input is 4 but result is 5; shapes must agree",
+        "  %y = llm.silu(%x) : (tensor<4xf32>) -> tensor<5xf32>",
+        "  ^",
+        f"{path}:3:3: error: 'llm.silu' op input is 4 but result is 6; shapes must agree",
+        "  %z = llm.silu(%x)",
+        "  ^",
+        f"{path}:5:3: error: 'llm.load_weight' op @absent does not name an llm.weight of this module",
+        "  %w = llm.load_weight @absent : tensor<4xf32>",
+        "  ^",
     ]
 
 
-def test_too_many_errors(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_no_error_is_left_out(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     line = "  llm.silu(%x) : (tensor<4xf32>) -> tensor<5xf32>\n"
-    body = "".join(line.replace("llm", f"%r{i} = llm") for i in range(50))
+    body = "".join(line.replace("llm", f"%r{i} = llm") for i in range(150))
     run = Run(capsys, write(tmp_path / "m.mlir", DEAD.replace("  %y", body + "  %y")))
-    lines = run.err.splitlines()
-    assert len(lines) == 21
-    assert lines[-1].endswith("error: too many errors, only the first 20 are shown")
+    assert len(run.diagnostics()) == 150
 
 
 def test_constraint_errors_are_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     text = "func.func @f(%x: i8) {\n  %y = llm.silu(%x) : (i8) -> i8\n  func.return\n}"
     path = write(tmp_path / "bad.mlir", text)
-    error = Run(capsys, path).error()
-    assert error.startswith(f"{path}:2:3: error: 'llm.silu' ")
+    error = Run(capsys, path).err.splitlines()[0]
+    assert error.startswith(f"{path}:2:3: error: 'llm.silu' op ")
     assert "expected a tensor of floats" in error
 
 
 def test_empty_function(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = write(tmp_path / "empty.mlir", "func.func @f(%x: i8) {\n}")
-    assert Run(capsys, path).error() == (
-        f"{path}:1:1: error: 'func.func' has an empty block where a terminator is expected"
-    )
+    assert Run(capsys, path).diagnostics() == [
+        f"{path}:1:1: error: 'func.func' op has an empty block where a terminator is expected"
+    ]
+
+
+PARSE_ERRORS = """\
+func.func @a(%x: tensor<4xf32>) {
+  %y = llm.silu(%x : (tensor<4xf32>) -> tensor<4xf32>
+  func.return
+}
+func.func @b(
+func.func @c(%x: tensor<4xf32>) {
+  %y = llm.silu(%z) : (tensor<4xf32>) -> tensor<4xf32>
+  func.return
+}
+func.func @d(%x: tensor<4xf32>) {
+  %z = llm.silly(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  func.return
+}
+func.func @e(%x: tensor<4xf32>) {
+  %z = llm.silu(%x) : (tensor<4xf32>) -> tensor<4xbar>
+  func.return
+"""
+PLACES = ["2:20", "6:1", "7:17", "11:8", "15:51"]
+
+
+@pytest.mark.parametrize("around", ["", "builtin.module {\n"])
+def test_every_parse_error_is_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path, around: str) -> None:
+    """One for each function; a value of another function is not taken for one of this."""
+    path = write(tmp_path / "bad.mlir", around + PARSE_ERRORS)
+    run = Run(capsys, path)
+    assert run.status == 1
+    lines = [int(place.split(":")[0]) + bool(around) for place in PLACES]
+    columns = [place.split(":")[1] for place in PLACES]
+    assert [d.partition(": error: ")[0] for d in run.diagnostics()[:5]] == [
+        f"{path}:{line}:{column}" for line, column in zip(lines, columns, strict=True)
+    ]
+    messages = [d.partition(": error: ")[2] for d in run.diagnostics()]
+    assert messages[2:4] == [
+        "use of undeclared SSA value name %z",
+        "operation 'llm.silly' is not registered, did you mean 'llm.silu'?",
+    ]
+    assert len(messages) == 5 + bool(around)  # the module is not closed either
+
+
+def test_nothing_is_verified_after_a_parse_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run = Run(capsys, write(tmp_path / "bad.mlir", f"{TWO_ERRORS}func.func ("))
+    assert len(run.diagnostics()) == 1
+    assert "8:11: error: " in run.err
+
+
+@pytest.mark.parametrize("text", ["$", "}", "{-#", "#a =", '"a', "builtin.module {", "%0 ="])
+def test_no_module(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "x.mlir", text)
+    run = Run(capsys, path)
+    assert run.status == 1
+    assert run.diagnostics()[0].startswith(f"{path}:1:")
+
+
+@pytest.mark.parametrize("text", ["", " \n", "// nothing"])
+def test_an_empty_module(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str) -> None:
+    run = Run(capsys, write(tmp_path / "x.mlir", text))
+    assert (run.status, run.out.split(), run.err) == (0, ["builtin.module", "{", "}"], "")
 
 
 @pytest.mark.parametrize(
     ("text", "first"),
     [
         ("func.func @f() {\n  llm.silu(\n}", "3:1: error: "),
+        ("func.func @f() {\n  func.return\n  \n", "2:14: error: expected an operation, a block label or '}'"),
         (
             "func.func @f() {\n  llm.nonsense() : () -> ()\n}",
-            "2:15: error: Operation llm.nonsense is not registered",
+            "2:3: error: operation 'llm.nonsense' is not registered",
         ),
         (
             "\n\nfunc.func private @f(!llm.quantized_tensor<4x100xi8, group_size=32>)",
@@ -199,7 +244,7 @@ def test_a_file_that_is_not_text(capsys: pytest.CaptureFixture[str], tmp_path: P
 def test_output_that_cannot_be_written(capsys: pytest.CaptureFixture[str], silu: str, tmp_path: Path) -> None:
     output = str(tmp_path / "none" / "out.mlir")
     run = Run(capsys, silu, "-o", output)
-    assert (run.status, run.error()) == (1, f"llmir-opt: error: {output}: No such file or directory")
+    assert (run.status, run.error()) == (1, f"llmir-opt: error: {output}: cannot be written: No such file or directory")
 
 
 def test_unregistered_dialects(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -208,14 +253,10 @@ def test_unregistered_dialects(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert '"mine.op"() : () -> ()' in Run(capsys, path, "--allow-unregistered-dialect").out
 
 
-def test_diagnostics_as_output(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    path = write(tmp_path / "bad.mlir", TWO_ERRORS)
-    run = Run(capsys, path, "--verify-diagnostics")
+def test_parse_errors_as_output(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run = Run(capsys, write(tmp_path / "worse.mlir", "func.func ("), "--parsing-diagnostics")
     assert (run.status, run.err) == (0, "")
-    assert run.out.startswith(f"{path}:2:3: error: 'llm.silu'")
-    parse = Run(capsys, write(tmp_path / "worse.mlir", "func.func ("), "--parsing-diagnostics")
-    assert (parse.status, parse.err) == (0, "")
-    assert "worse.mlir:1:11: error: " in parse.out
+    assert "worse.mlir:1:11: error: " in run.out
 
 
 def test_disable_verify(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -259,9 +300,13 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_ir_is_verified_after_each_pass(capsys: pytest.CaptureFixture[str], silu: str) -> None:
     run = Run(capsys, silu, "-p", "break{how=ir},cse")
     assert (run.status, run.out) == (1, "")
-    assert run.error() == (
-        f"{silu}: error: 'llm.load_weight' @absent does not name an llm.weight of this module (after pass break)"
-    )
+    error, note = run.diagnostics()
+    message = "'llm.load_weight' op @absent does not name an llm.weight of this module (after pass break)"
+    assert error == f"{silu}:1:1: error: {message}"
+    operation = '%absent = "llm.load_weight"() <{weight = @absent}> : () -> tensor<4xf32>'
+    assert note == f"{silu}:1:1: note: see current operation: {operation}"
+    assert Run(capsys, silu, "-p", "break{how=ir}", "--verify-each=0").status == 0
+    assert "note" not in Run(capsys, silu, "-p", "break{how=ir}", "--mlir-print-op-on-diagnostic=0").err
 
 
 @pytest.mark.usefixtures("breaking")
@@ -284,6 +329,42 @@ def test_passes_that_fail(capsys: pytest.CaptureFixture[str], silu: str, how: st
 def test_bugs_keep_their_traceback(silu: str) -> None:
     with pytest.raises(KeyError, match="a bug of ours"):
         main([silu, "--break=how=bug"])
+
+
+@pytest.mark.usefixtures("breaking")
+@pytest.mark.parametrize("how", ["bug", "input", "ir"])
+def test_a_reproducer_is_written(capsys: pytest.CaptureFixture[str], silu: str, tmp_path: Path, how: str) -> None:
+    """For our bugs too, and it fails the same way."""
+    file = tmp_path / "again.mlir"
+    flags = (silu, "-p", f"cse,break{{how={how}}}", f"--mlir-pass-pipeline-crash-reproducer={file}")
+    with contextlib.suppress(KeyError):
+        assert Run(capsys, *flags).status == 1
+    err = capsys.readouterr().err
+    assert f"reproducer generated at `{file}`" in err or how != "bug"
+    assert f'pipeline: "builtin.module(cse,break{{how=\\"{how}\\"}})"' in file.read_text()
+    if how == "bug":
+        with pytest.raises(KeyError, match="a bug of ours"):
+            main([str(file), "--run-reproducer"])
+    else:
+        again = Run(capsys, str(file), "--run-reproducer")
+        assert again.status == 1
+        assert "break" in again.err
+
+
+@pytest.mark.usefixtures("breaking")
+def test_no_reproducer_of_a_good_run(capsys: pytest.CaptureFixture[str], silu: str, tmp_path: Path) -> None:
+    file = tmp_path / "again.mlir"
+    assert Run(capsys, silu, "--cse", f"--mlir-pass-pipeline-crash-reproducer={file}").status == 0
+    assert not file.exists()
+
+
+@pytest.mark.usefixtures("breaking")
+def test_errors_of_passes_are_diagnostics(capsys: pytest.CaptureFixture[str], silu: str, tmp_path: Path) -> None:
+    expecting = write(tmp_path / "e.mlir", f"// expected-error@unknown {{{{tensor 'w' is missing}}}}\n{SILU}")
+    assert Run(capsys, expecting, "--break=how=input", "--verify-diagnostics").status == 0
+    assert Run(capsys, silu, "--break=how=input", "--verify-diagnostics").error() == (
+        "llmir-opt: error: unexpected error: break: tensor 'w' is missing"
+    )
 
 
 @pytest.mark.usefixtures("breaking")

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from opt_runner import Run, write
 from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
-
-from llmir.tools.llmir_opt import main
 
 MODEL = """\
 builtin.module attributes {llm.weights = "weights.safetensors"} {
@@ -43,24 +42,6 @@ def tensors() -> dict[str, np.ndarray[Any, Any]]:
         "norm.weight": np.ones(64, np.float32),
         "unused": np.zeros(3, np.float16),
     }
-
-
-def write(path: Path, text: str) -> str:
-    path.write_text(text)
-    return str(path)
-
-
-class Run:
-    """What a run of the tool in this process gave."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *args: str):
-        self.status = main(args)
-        self.out, self.err = capsys.readouterr()
-
-    def error(self) -> str:
-        """The one line on stderr."""
-        (line,) = self.err.splitlines()
-        return line
 
 
 def test_weights_are_read_and_written(capsys: pytest.CaptureFixture[str], model: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects import arith, func
 from xdsl.dialects.builtin import (
+    AnyFloat,
     ArrayAttr,
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
@@ -28,11 +29,16 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from llmir.dialects.kernel import CallOp, LoadOp
+from llmir.dialects.kernel import REMARK, CallOp, LoadOp, lowered_to
 from llmir.dialects.llm.attributes import RopeScalingAttr
-from llmir.dialects.llm.types import QuantizedTensorType, element_of, float_dtype
+from llmir.dialects.llm.constant import ConstantOp
+from llmir.dialects.llm.element_types import ScaleType, element_of, float_dtype, scale_format
+from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.values import dense_array
 from llmir.dialects.llm.weights import WeightOp
 from llmir.errors import InputError
+from llmir.formats.quantized import QuantizedArray
+from llmir.targets.registry import NUMPY
 
 HEADER = '''"""Generated from kernel IR; weights are read with load(name, layout)."""
 
@@ -54,6 +60,11 @@ CONSTANT_PREFIXES = ("format", "constant")
 
 def emit_source(module: ModuleOp) -> str:
     """The Python source of a module at kernel level; InputError names an operation that is not."""
+    if (target := lowered_to(module)) not in (None, NUMPY):
+        raise InputError(
+            f"the module is lowered to target '{target}', which has no backend yet; "
+            "the numpy backend runs what lower-to-target{target=numpy} makes"
+        )
     declared = [op for op in module.body.ops if isinstance(op, func.FuncOp)]
     emitter = _Emitter(_function_names(declared))
     functions = [emitter.function(op) for op in declared]
@@ -136,6 +147,8 @@ class _Function:
             case CallOp():
                 return self.assign(op, self.kernel_call(op))
             case LoadOp():
+                if not isinstance(op.layout, StringAttr):
+                    raise InputError(f"weight @{op.symbol} is read packed, {op.layout}, which the numpy backend cannot")
                 return self.assign(op, f"load({op.symbol!r}, {op.layout.data!r})")
             case func.CallOp():
                 callee = function_name(op.callee.string_value())
@@ -147,6 +160,9 @@ class _Function:
                 return f"return {values}" if values else "return"
             case arith.ConstantOp():
                 return self.assign(op, self.literal(op.value) + _shaping(op.value))
+            case ConstantOp() if isinstance(op.result.type, QuantizedTensorType):
+                expression = quantized_expression(op.value, self.literal(op.result.type))
+                return self.assign(op, self.emitter.constant("constant", expression))
             case _:
                 raise InputError(
                     f"'{op.name}' is not at kernel level and cannot be emitted; "
@@ -159,9 +175,10 @@ class _Function:
 
     def kernel_call(self, op: CallOp) -> str:
         arguments = [self.names[v] for v in op.arguments]
-        if (bad := next((key for key in op.attributes if not key.isidentifier()), None)) is not None:
+        constants = {key: value for key, value in op.attributes.items() if key != REMARK}
+        if (bad := next((key for key in constants if not key.isidentifier()), None)) is not None:
             raise InputError(f"'{bad}' is not the name of a constant of kernel '{op.kernel_name}'")
-        arguments += [f"{key}={self.literal(value)}" for key, value in op.attributes.items()]
+        arguments += [f"{key}={self.literal(value)}" for key, value in constants.items()]
         if op.kernel_name == "observe":
             return f"observe({', '.join(arguments)})"
         return f"{kernel_module(op.kernel_name)}.{op.kernel_name}({', '.join(arguments)})"
@@ -209,7 +226,8 @@ def kernel_module(kernel: str) -> str:
 
     for module in (quantized_kernels, kernels):
         found = vars(module).get(kernel)
-        if isfunction(found) and found.__module__ == module.__name__ and not kernel.startswith("_"):
+        own = isfunction(found) and found.__module__ == module.__name__ and not kernel.startswith("_")
+        if own or kernel in module.__all__:
             return module.__name__.rpartition(".")[2]
     raise InputError(f"the numpy backend has no kernel '{kernel}'")
 
@@ -222,16 +240,20 @@ def _last_uses(ops: list[Operation]) -> dict[SSAValue, int]:
     return {value: position for position, op in enumerate(ops) for value in op.operands}
 
 
-def _parameter_name(type: Attribute) -> str:
-    return element_of(cast(Attribute, type)).name if isinstance(type, IntegerType) else float_dtype(type).name
+def _parameter_kind(type: IntegerType | AnyFloat | ScaleType) -> str | tuple[str, str, int | None]:
+    """How a parameter of a format is kept, as `quantized_format` takes it."""
+    if isinstance(type, ScaleType):
+        size = None if isinstance(type.group_size, NoneAttr) else type.group_size.data
+        return element_of(type.element_type).name, str(float_dtype(type.scale)), size
+    return element_of(type).name if isinstance(type, IntegerType) else str(scale_format(type, None))
 
 
 def format_expression(type: QuantizedTensorType) -> str:
     """The call that makes the format of a quantized tensor type."""
-    arguments = [repr(type.element.name), f"scale={float_dtype(type.scale).name!r}"]
+    arguments = [repr(type.element.name), f"scale={_parameter_kind(type.scale)!r}"]
     for key, parameter in (("zero_point", type.zp), ("minimum", type.min)):
         if not isinstance(parameter, NoneAttr):
-            arguments.append(f"{key}={_parameter_name(parameter)!r}")
+            arguments.append(f"{key}={_parameter_kind(parameter)!r}")
     for key, number in (("axis", type.axis), ("group_size", type.group_size)):
         if not isinstance(number, NoneAttr):
             arguments.append(f"{key}={number.data}")
@@ -240,11 +262,29 @@ def format_expression(type: QuantizedTensorType) -> str:
 
 def dense_expression(value: DenseIntOrFPElementsAttr) -> str:
     """A flat NumPy array of a dense attribute's values."""
-    type = value.get_element_type()
-    dtype: np.dtype[Any] = element_of(type).dtype if isinstance(type, IntegerType) else float_dtype(type)
-    array: NDArray[Any] = np.array(value.get_values()).astype(dtype)
-    if len(array) <= SHORT and dtype.kind in "fiu":
-        return f"np.array({array.tolist()}, {dtype.name!r})"
-    if dtype.kind not in "fiu":
+    return array_expression(dense_array(value).reshape(-1))
+
+
+def array_expression(array: NDArray[Any]) -> str:
+    """A NumPy array of the values of another; floats that NumPy has no name for are float32."""
+    if array.dtype.kind not in "fiub":
         array = array.astype(np.float32)
-    return f"np.frombuffer(bytes.fromhex({array.tobytes().hex()!r}), {array.dtype.name!r})"
+    if array.size <= SHORT:
+        return f"np.array({array.tolist()}, {array.dtype.name!r})"
+    flat = f"np.frombuffer(bytes.fromhex({array.tobytes().hex()!r}), {array.dtype.name!r})"
+    return flat if array.ndim == 1 else f"{flat}.reshape({array.shape})"
+
+
+def quantized_expression(value: QuantizedArray, format: str) -> str:
+    """A quantized array; `format` is the expression of its format."""
+
+    def parameter(values: NDArray[Any] | QuantizedArray, kind: str) -> str:
+        nested = isinstance(values, QuantizedArray)
+        return quantized_expression(values, f"{format}.{kind}") if nested else array_expression(values)
+
+    arguments = [array_expression(value.codes), parameter(value.scale, "scale"), format]
+    if value.zero_point is not None:
+        arguments.append(f"zero_point={parameter(value.zero_point, 'zero_point')}")
+    if value.minimum is not None:
+        arguments.append(f"minimum={parameter(value.minimum, 'minimum')}")
+    return f"quantized_kernels.QuantizedArray({', '.join(arguments)})"

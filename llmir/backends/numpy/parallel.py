@@ -1,9 +1,9 @@
 """Runs the pieces of a kernel on several threads.
 
-While a program runs, the matrix library uses one thread (`matrix_library_alone`) and kernels cut their work into
-pieces for as many threads as it was set to use. The cut does not depend on the number of threads and each piece
-writes its own part of the result, so results have the same bits whatever that number; and no library thread
-spins on a core that elementwise work could use.
+While a program runs, the matrix library uses one thread (`llmir.semantics.matrix_library`) and kernels cut their
+work into pieces for as many threads as it was set to use. The cut does not depend on the number of threads and
+each piece writes its own part of the result, so results have the same bits whatever that number; and no library
+thread spins on a core that elementwise work could use.
 """
 
 from __future__ import annotations
@@ -11,35 +11,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import Any, cast
 
-from threadpoolctl import ThreadpoolController
+from llmir.semantics.matrix_library import threads
 
 Piece = Callable[[], None]
 
 
 @lru_cache(maxsize=1)
-def _matrix_library() -> Any:
-    return cast(Any, ThreadpoolController()).select(user_api="blas")
-
-
-@lru_cache(maxsize=1)
-def threads() -> int:
-    """How many threads the matrix library was set to use when first asked."""
-    return max((int(library["num_threads"]) for library in _matrix_library().info()), default=1)
-
-
-@lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads(), thread_name_prefix="llmir")
-
-
-def matrix_library_alone() -> AbstractContextManager[Any]:
-    """A context in which the matrix library uses only the thread that calls it."""
-    threads()
-    return cast(AbstractContextManager[Any], _matrix_library().limit(limits=1))
 
 
 def run_pieces(pieces: Sequence[Piece]) -> None:

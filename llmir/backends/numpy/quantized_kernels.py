@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -10,42 +11,65 @@ from numpy.typing import NDArray
 
 from llmir.backends.numpy.kernels import multiply_transposed
 from llmir.errors import InputError
-from llmir.formats.elements import Integer, element
+from llmir.formats.elements import element
 from llmir.formats.granularity import Granularity
 from llmir.formats.packing import unpack
-from llmir.formats.quantized import QuantizedArray, QuantizedFormat
-from llmir.quantizers.parameters import Parameters, assemble, encode
-from llmir.quantizers.registry import quantize as quantize_array
+from llmir.formats.quantized import QuantizedArray, QuantizedFormat, real
+from llmir.formats.recoding import recode
+from llmir.quantizers.code_maps import all_codes
+from llmir.semantics import fused as fused_definitions
+from llmir.semantics import quantization as definitions
+from llmir.semantics.fused import quantize_bias
+from llmir.semantics.quantization import dequantize, plain_dequantize, plain_quantize
+from llmir.semantics.values import Value
+
+__all__ = ["dequantize", "plain_dequantize", "plain_quantize", "quantize_bias"]
+"""Kernels that are the definition itself."""
 
 Float = NDArray[np.float32]
+
+DTYPES = {
+    str(dtype): dtype
+    for dtype in map(np.dtype, (np.float16, np.float32, np.float64, ml_dtypes.bfloat16, ml_dtypes.float8_e8m0fnu))
+}
+"""The dtypes of parameters that are not quantized."""
+
+
+Kind = str | tuple[str, str, int | None]
+"""How parameters are kept: the name of a dtype or of an integer format, or (codes, scale, group size)."""
 
 
 def quantized_format(
     element_name: str,
     *,
-    scale: str = "float32",
-    zero_point: str | None = None,
-    minimum: str | None = None,
+    scale: Kind = "float32",
+    zero_point: Kind | None = None,
+    minimum: Kind | None = None,
     axis: int | None = None,
     group_size: int | None = None,
+    scale_rounding: str = "mx",
 ) -> QuantizedFormat:
     """A format from the names that stand in generated source."""
-    point = None if zero_point is None else _zero_point(zero_point)
+    granularity = Granularity(axis, group_size)
+
+    def stored(kind: Kind) -> Any:
+        if isinstance(kind, str):
+            return _named(kind)
+        inner = Granularity() if kind[2] is None else Granularity(axis if group_size else None, kind[2])
+        return QuantizedFormat(element(kind[0]), _named(kind[1]), granularity=inner)
+
     return QuantizedFormat(
         element(element_name),
-        _dtype(scale),
-        point,
-        None if minimum is None else _dtype(minimum),
-        Granularity(axis, group_size),
+        stored(scale),
+        None if zero_point is None else stored(zero_point),
+        None if minimum is None else stored(minimum),
+        granularity,
+        scale_rounding=scale_rounding,
     )
 
 
-def _dtype(name: str) -> np.dtype[Any]:
-    return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
-
-
-def _zero_point(name: str) -> Any:
-    return _dtype(name) if "float" in name else element(name)
+def _named(name: str) -> Any:
+    return DTYPES[name] if name in DTYPES else element(name)
 
 
 def quantize(
@@ -56,34 +80,18 @@ def quantize(
     zero_point: NDArray[Any] | None = None,
 ) -> QuantizedArray:
     """Codes of x: with the given constant parameters (flat), or with those of x itself (dynamic)."""
-    x = x.astype(np.float32, copy=False)
-    if scale is None:
-        try:
-            return quantize_array(x, format, "absmax" if format.symmetric else "minmax")
-        except ValueError as e:
-            raise InputError(f"an activation cannot be quantized: {e}; the model's weights or scales are broken") from e
-    parameters = Parameters(scale, zero_point)
-    codes = encode(format.granularity.split(x), parameters, format)
-    return assemble(codes, parameters, format, x.shape)
-
-
-def dequantize(x: QuantizedArray) -> Float:
-    """The real values of codes."""
-    return x.dequantize()
+    try:
+        codes = definitions.quantize(x, result=format, scale=scale, zero_point=zero_point)
+    except ValueError as e:
+        raise InputError(f"an activation cannot be quantized: {e}; the model's weights or scales are broken") from e
+    assert isinstance(codes, QuantizedArray)
+    return codes
 
 
 def embedding_rows(ids: NDArray[np.int64], table: QuantizedArray, *, bits: int, signed: bool, hidden: int) -> Float:
     """Rows of a quantized table [V, H] for ids [T]; `table.codes` are packed, only the rows read are unpacked."""
-    codes = unpack(table.codes[ids], bits, hidden, signed)
-    grouped = table.granularity.group_size is not None or table.granularity.axis == 0
-
-    def rows(parameter: NDArray[Any] | None) -> NDArray[Any] | None:
-        return parameter if parameter is None or not grouped else parameter[ids]
-
-    scale = rows(table.scale)
-    assert scale is not None
-    looked_up = QuantizedArray(codes, scale, table.granularity, rows(table.zero_point), rows(table.minimum))
-    return looked_up.dequantize()
+    packed = table.rows(ids)
+    return replace(packed, codes=unpack(packed.codes, bits, hidden, signed)).dequantize()
 
 
 def integer_matmul(x: QuantizedArray, weight: QuantizedArray, bias: Float | None = None, *, exact_run: int) -> Float:
@@ -92,9 +100,10 @@ def integer_matmul(x: QuantizedArray, weight: QuantizedArray, bias: Float | None
     With real = s * code + o on each side, s and o constant over a run of K, the sum over the run is
     s_x s_w sum(q_x q_w) + s_x o_w sum(q_x) + o_x s_w sum(q_w) + o_x o_w count.
     """
+    x, weight = x.decoded(), weight.decoded()
     y = np.zeros((x.codes.shape[0], weight.codes.shape[0]), np.float32)
     for run in _runs(x, weight):
-        qx, qw = _as_floats(x.codes[:, run]), _as_floats(weight.codes[:, run])
+        qx, qw = x.codes[:, run], weight.codes[:, run]
         sx, ox = _affine(x, run.start)
         sw, ow = _affine(weight, run.start)
         term = exact_product(qx, qw, exact_run).astype(np.float32)
@@ -112,6 +121,84 @@ def integer_matmul(x: QuantizedArray, weight: QuantizedArray, bias: Float | None
     return y
 
 
+def requantized_matmul(
+    x: QuantizedArray,
+    weight: QuantizedArray,
+    bias: NDArray[Any] | None = None,
+    *,
+    exact_run: int,
+    format: QuantizedFormat,
+    scale: NDArray[Any],
+    zero_point: NDArray[Any] | None = None,
+) -> QuantizedArray:
+    """Codes of codes [M, K] times codes [N, K], whose parameters do not change along K.
+
+    The sum of (q_x - z_x) (q_w - z_w), and an int32 bias, is exact in int32: what is above 2^31 on the way wraps
+    around and comes back. It is scaled, and a float bias added, in float32.
+    """
+    x, weight = x.decoded(), weight.decoded()
+    total = exact_product(x.codes, weight.codes, exact_run)
+    zx, zw = _integer_zero_points(x), _integer_zero_points(weight)
+    if zx is not None:
+        total -= zx * weight.codes.sum(axis=1, dtype=np.float64).astype(np.int32)
+    if zw is not None:
+        total -= x.codes.sum(axis=1, dtype=np.float64).astype(np.int32)[:, None] * zw.T
+    if zx is not None and zw is not None:
+        total += np.int32(x.codes.shape[1]) * zx * zw.T
+    if bias is not None and bias.dtype == np.int32:
+        total, bias = _add_exactly(total, bias), None
+    y = total.astype(np.float32)
+    y *= x.granularity.expand(real(x.scale), x.codes.shape)
+    y *= real(weight.scale)
+    if bias is not None:
+        y += bias
+    return quantize(y, format=format, scale=scale, zero_point=zero_point)
+
+
+def _integer_zero_points(a: QuantizedArray) -> NDArray[np.int32] | None:
+    """Zero points as int32, [rows, 1] or [1, 1]."""
+    if a.zero_point is None:
+        return None
+    return a.granularity.expand(real(a.zero_point), a.codes.shape).astype(np.int32)
+
+
+def _add_exactly(total: NDArray[np.int32], bias: NDArray[np.int32]) -> NDArray[np.int32]:
+    wide = total.astype(np.int64) + bias
+    narrow = wide.astype(np.int32)
+    if (narrow != wide).any():
+        raise InputError("a sum of products and its int32 bias does not fit int32; use a float bias")
+    return narrow
+
+
+def requantize(
+    x: QuantizedArray, *, format: QuantizedFormat, scale: NDArray[Any], zero_point: NDArray[Any] | None = None
+) -> QuantizedArray:
+    """Codes to codes; with one scale on each side, looked up in a table of all codes."""
+    element, one = x.format.element, Granularity()
+    if x.codes.dtype != element.dtype or x.granularity != one or format.granularity != one:
+        return quantize(x.dequantize(), format=format, scale=scale, zero_point=zero_point)
+    codes = all_codes(element)
+    with np.errstate(invalid="ignore"):  # bit patterns of infinities, which no operation produces, may be among them
+        table = quantize(replace(x, codes=codes).dequantize(), format=format, scale=scale, zero_point=zero_point)
+    by_pattern = np.zeros(256, table.codes.dtype)
+    by_pattern[codes.view(np.uint8)] = table.codes
+    return replace(table, codes=by_pattern[x.codes.view(np.uint8)])
+
+
+def encode(
+    x: Float, *, format: QuantizedFormat, scale: NDArray[Any], zero_point: NDArray[Any] | None = None
+) -> QuantizedArray:
+    """Codes of values in units of the scale."""
+    return fused_definitions.encode(x, result=format, scale=scale, zero_point=zero_point)
+
+
+def transpose(
+    x: NDArray[Any] | QuantizedArray, *, permutation: tuple[int, ...], format: QuantizedFormat | None = None
+) -> Value:
+    """Dimension i of the result is dimension permutation[i] of x; `format` is that of quantized results."""
+    return fused_definitions.transpose(x, result=format, permutation=permutation)
+
+
 def exact_product(a: Float, b: Float, exact_run: int) -> NDArray[np.int32]:
     """a [M, K] times the transpose of b [N, K], both integers held as float32, exactly.
 
@@ -123,10 +210,6 @@ def exact_product(a: Float, b: Float, exact_run: int) -> NDArray[np.int32]:
         run = slice(start, start + exact_run)
         total += multiply_transposed(a[:, run], b[:, run]).astype(np.int32)
     return total
-
-
-def _as_floats(codes: NDArray[Any]) -> Float:
-    return codes.astype(np.float32, copy=False)
 
 
 def dequantized_matmul(x: QuantizedArray, weight: QuantizedArray, bias: Float | None = None) -> Float:
@@ -153,8 +236,8 @@ def _run_length(a: QuantizedArray) -> int | None:
 def _affine(a: QuantizedArray, start: int) -> tuple[Float, Float | None]:
     """(scale, offset), each [rows, 1], of the run at `start`: real = scale * code + offset."""
 
-    def at(parameter: NDArray[Any]) -> Float:
-        g = a.granularity
+    def at(stored: NDArray[Any] | QuantizedArray) -> Float:
+        g, parameter = a.granularity, real(stored)
         if g.group_size is not None:
             parameter = parameter[:, start // g.group_size]
         elif g.axis == 1:
@@ -168,25 +251,6 @@ def _affine(a: QuantizedArray, start: int) -> tuple[Float, Float | None]:
     return scale, None if a.zero_point is None else -scale * at(a.zero_point)
 
 
-def plain_quantize(
-    x: Float, *, scale: NDArray[Any], bits: int, signed: bool, zero_point: NDArray[Any] | None = None
-) -> NDArray[Any]:
-    """Codes of x in a plain tensor: clamp(round(x / scale) + zero_point), scales being one or of the last dimension."""
-    codes = np.rint(x.astype(np.float32, copy=False) / scale.astype(np.float32))
-    if zero_point is not None:
-        codes += zero_point.astype(np.float32)
-    return Integer(bits, signed).encode(codes)
-
-
-def plain_dequantize(codes: NDArray[Any], *, scale: NDArray[Any], zero_point: NDArray[Any] | None = None) -> Float:
-    """Real values of codes in a plain tensor."""
-    values = codes.astype(np.float32)
-    if zero_point is not None:
-        values -= zero_point.astype(np.float32)
-    values *= scale.astype(np.float32)
-    return values
-
-
 def plain_quantized_matmul(
     x: Float,
     weight: NDArray[Any],
@@ -197,10 +261,11 @@ def plain_quantized_matmul(
 ) -> Float:
     """x [..., K] times codes [N, K]; scales, and zero points if any, row by row, one for each group. Then bias [N]."""
     zero_points, bias = (rest[0], rest[1:]) if has_zero_points else (None, rest)
-    groups = weight.reshape(-1, group_size) if group_size else weight
-    real = groups.astype(np.float32)
-    if zero_points is not None:
-        real -= zero_points.astype(np.float32)[:, None]
-    real *= scales.astype(np.float32)[:, None]
-    y = x.astype(np.float32, copy=False) @ real.reshape(weight.shape).T
+    real = definitions.plain_weight(weight, scales, zero_points, group_size)
+    y = multiply_transposed(x.astype(np.float32, copy=False), real)
     return y + bias[0] if bias else y
+
+
+def cast_codes(x: QuantizedArray, *, format: QuantizedFormat) -> QuantizedArray:
+    """The same values in other codes."""
+    return recode(x, format)

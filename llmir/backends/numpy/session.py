@@ -14,13 +14,13 @@ from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Attribute
 
 from llmir.backends.numpy.emit import emit_source, function_name
-from llmir.backends.numpy.parallel import matrix_library_alone
 from llmir.backends.numpy.workspace import empty
 from llmir.dialects.llm.types import FLOATS, QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import weights
 from llmir.errors import InputError
 from llmir.program.quantized_weights import CODES, read_quantized, weight_layouts
 from llmir.program.store import WeightStore
+from llmir.semantics.matrix_library import matrix_library_alone
 
 Float = NDArray[np.float32]
 Observer = Callable[[Float, str], None]
@@ -77,11 +77,11 @@ class Session:
             return dense
         if layout == "rows":
             packed = self.store[stored + CODES].read()
-            return replace(read_quantized(self.store, stored, type), codes=packed)
+            return replace(read_quantized(self.store, stored, type).with_real_parameters(), codes=packed)
         array = read_quantized(self.store, stored, type)
         if layout == "dense":
             return array.dequantize()
-        return replace(array, codes=array.codes.astype(np.float32))
+        return array.decoded()
 
     def call(self, function: str, *arguments: Any) -> Any:
         """Call a function of the module with NumPy arrays and ints."""
@@ -105,6 +105,11 @@ class Session:
         inputs = self.functions[function].function_type.inputs.data
         shapes = [tuple(t.get_shape()) for t in inputs if isinstance(t, TensorType)]
         return [empty((capacity, *shape[1:])) for shape in shapes if len(shape) == 3]
+
+    def embed(self, function: str, ids: NDArray[np.int64]) -> Float:
+        """Hidden states [T, hidden] of ids [T] that begin a text, by a function with `llm.role = "embed"`."""
+        takes_position = len(self.functions[function].function_type.inputs) > 1
+        return self.call(function, ids, 0) if takes_position else self.call(function, ids)
 
     def backbone(self, ids: Sequence[int] | NDArray[np.int64], position: int, caches: list[Float]) -> Float:
         """Hidden states [T, hidden] of ids [T] at `position`; the caches are written in place."""

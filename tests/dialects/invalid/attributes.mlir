@@ -55,3 +55,15 @@ builtin.module attributes {a = #llm.rope_scaling<llama3, factor=8.0, low_freq_fa
 // -----
 // error: rope scaling needs factor=...
 builtin.module attributes {a = #llm.rope_scaling<linear>} {}
+// -----
+// error: smallest_range must be finite and not negative, got -1.0
+builtin.module attributes {a = #llm.quantization<i8, smallest_range=-1.0>} {}
+// -----
+// error: unknown scale rounding 'up', expected one of mx, floor, ceil, round, midmax
+builtin.module attributes {a = #llm.quantization<i8, scale=f8E8M0FNU, scale_rounding=up>} {}
+// -----
+// error: scale_rounding is for scales that are powers of two, f32 scales are not; use scale=f8E8M0FNU
+builtin.module attributes {a = #llm.quantization<i8, scale=f32, scale_rounding=ceil>} {}
+// -----
+// error: scales computed at run time are rounded as mx does; remove scale_rounding
+builtin.module attributes {a = #llm.scheme<input=#llm.quantization<i8, scale=f8E8M0FNU, scale_rounding=ceil, dynamic=true>>} {}

@@ -24,3 +24,31 @@ builtin.module attributes {a = 1.0e39 : f32} {}
 // -----
 // error: not supported
 builtin.module attributes {a = dense<1.0> : tensor<4xf80>} {}
+// -----
+// error: expected an operation, the text has none
+// -----
+// error: expected an operation
+func.func private @f()
+}
+// -----
+// error: expected an operation, a block label or '}'
+func.func @f() {
+  func.return
+// -----
+// error: operation 'llm.silo' is not registered, did you mean 'llm.silu'?
+func.func @f() {
+  llm.silo
+}
+// -----
+// error: use of undeclared SSA value name %z
+func.func @f() {
+  %y = llm.silu(%z) : (tensor<4xf32>) -> tensor<4xf32>
+  func.return
+}
+func.func @g(%x: tensor<4xf32>) {
+  %z = llm.silu(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  func.return
+}
+// -----
+// error: the values of this constant were left out when the text was printed
+builtin.module attributes {a = dense_resource<__elided__> : tensor<4xf32>} {}

@@ -162,7 +162,7 @@ func.func @f(%a: tensor<2x4xi32>) {
   func.return
 }
 // -----
-// error: expected a tensor of codes, an !llm.quantized_tensor or an !llm.mixed_quantized_tensor
+// error: expected a tensor of codes, or an !llm quantized, mixed_quantized or sparse_quantized tensor
 func.func @f(%a: tensor<2x4xf32>) {
   %r = llm.quantize(%a) : (tensor<2x4xf32>) -> i8
   func.return
@@ -260,5 +260,11 @@ func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xi8>, %s: tensor<4x1xf32>) {
 func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xi8>, %s: tensor<4xf32>, %z: tensor<3xi8>) {
   %r = llm.quantized_matmul(%x, %w, %s, %z) {bits = 8 : i32}
       : (tensor<2x8xf32>, tensor<4x8xi8>, tensor<4xf32>, tensor<3xi8>) -> tensor<2x4xf32>
+  func.return
+}
+// -----
+// error: constant parameters are not quantized themselves, but the result is !llm.quantized_tensor<4x8xi8,
+func.func @f(%x: tensor<4x8xf32>) {
+  %q = llm.quantize(%x) {scale = dense<0.5> : tensor<4xf32>} : (tensor<4x8xf32>) -> !llm.quantized_tensor<4x8xi8, scale=!llm.scale<ui6>, axis=0>
   func.return
 }

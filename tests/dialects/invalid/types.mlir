@@ -67,6 +67,63 @@ func.func private @f(!llm.quantized_tensor<4xi8, zero=i8>)
 // error: parameter 'axis' is given twice
 func.func private @f(!llm.quantized_tensor<4xi8, axis=0, axis=0>)
 // -----
+// error: codebook:[0.0, 1.0] codes are entries of a codebook and have no zero point; remove zp and min
+func.func private @f(!llm.quantized_tensor<4x!llm.codebook<1, [0.0, 1.0]>, min=f16>)
+// -----
+// error: unknown minifloat variant 'mx', expected ocp or fnuz
+func.func private @f(!llm.minifloat<e4m3, mx>)
+// -----
+// error: minifloat e4m4 has 9 bits and 4 for the exponent; expected at most 8 bits, sign included, and at least 1
+func.func private @f(!llm.minifloat<e4m4>)
+// -----
+// error: minifloat e0m3 has 4 bits and 0 for the exponent; expected at most 8 bits, sign included, and at least 1
+func.func private @f(!llm.minifloat<e0m3>)
+// -----
+// error: 'fp8' is not a float's shape, expected eXmY such as e4m3
+func.func private @f(!llm.minifloat<fp8>)
+// -----
+// error: unknown codebook 'nf3', expected nf4, iq4_nl or bits and a list of entries
+func.func private @f(!llm.codebook<nf3>)
+// -----
+// error: a codebook of 2 bits has 2^2 entries, got 3
+func.func private @f(!llm.codebook<2, [0.0, 1.0, 2.0]>)
+// -----
+// error: a codebook has 2^bits entries for 1 to 8 bits, got 1
+func.func private @f(!llm.codebook<0, [0.0]>)
+// -----
+// error: codebook entry inf is not a finite float32
+func.func private @f(!llm.codebook<1, [0.0, 1.0e999]>)
+// -----
+// error: codebook entries 1 and 3 are both 0.5; they must be distinct
+func.func private @f(!llm.codebook<2, [0.0, 0.5, 1.0, 0.5]>)
+// -----
+// error: group_size of a scale must be at least 1, got 0
+func.func private @f(!llm.scale<ui6, scale=f16, group_size=0>)
+// -----
+// error: unknown element format 'i9'
+func.func private @f(!llm.scale<i9, scale=f16>)
+// -----
+// error: expected one of f16, bf16, f32, f64, got f8E8M0FNU
+func.func private @f(!llm.scale<ui6, scale=f8E8M0FNU>)
+// -----
+// error: expected one of f16, bf16, f32, f64, got f8E8M0FNU
+func.func private @f(!llm.quantized_tensor<4xui4, min=f8E8M0FNU>)
+// -----
+// error: unknown parameter 'axis', expected one of scale, group_size
+func.func private @f(!llm.scale<ui6, axis=0>)
+// -----
+// error: scale is !llm.scale<ui6, scale=f16>, but a tensor with one scale has no second level of scales; give axis or
+func.func private @f(!llm.quantized_tensor<4x8xi8, scale=!llm.scale<ui6, scale=f16>>)
+// -----
+// error: min is !llm.scale<ui6, scale=f16>, but a tensor with one scale has no second level of scales
+func.func private @f(!llm.quantized_tensor<4x8xui8, min=!llm.scale<ui6, scale=f16>>)
+// -----
+// error: group_size 8 of !llm.scale<ui6, scale=f16, group_size=8> does not divide the 18 groups of dimension 1; use a
+func.func private @f(!llm.quantized_tensor<4x576xui4, scale=!llm.scale<ui6, scale=f16, group_size=8>, group_size=32>)
+// -----
+// error: group_size 3 of !llm.scale<ui6, scale=f16, group_size=3> does not divide the 4 groups of dimension 0
+func.func private @f(!llm.quantized_tensor<4x576xi4, scale=!llm.scale<ui6, scale=f16, group_size=3>, axis=0>)
+// -----
 // error: a mixed element type needs at least two formats, got 1
 func.func private @f(!llm.mixed<i8>)
 // -----

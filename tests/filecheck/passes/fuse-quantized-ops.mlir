@@ -96,22 +96,3 @@ func.func @again(%x: tensor<2x8xf32>) -> !llm.quantized_tensor<2x8xui8, scale=f3
   %c = llm.quantize(%rb) {scale = dense<0.5> : tensor<1xf32>, zero_point = dense<3> : tensor<1xui8>} : (tensor<2x8xf32>) -> !llm.quantized_tensor<2x8xui8, scale=f32, zp=ui8>
   func.return %c : !llm.quantized_tensor<2x8xui8, scale=f32, zp=ui8>
 }
-
-// near misses: another scale, another type, scales found at run time, values rounded in between
-// CHECK-LABEL: func.func @otherwise
-// CHECK: llm.quantize(%ra) {{{.*}}llm.remark = "not cancelled with the quantize before it: scale or zero point differ"}
-// CHECK: llm.quantize(%ra) {{{.*}}llm.remark = "not cancelled with the quantize before it: the types are !llm.quantized_tensor<2x8xi8, scale=f32> and !llm.quantized_tensor<2x8xi4, scale=f32>"}
-// CHECK: llm.quantize(%rd) {llm.remark = "not cancelled with the quantize before it: the scale is computed at run time"}
-// CHECK: llm.quantize(%rh) {{{.*}}llm.remark = "not cancelled with the quantize before it: dequantize rounds to f16"}
-func.func @otherwise(%x: tensor<2x8xf32>) {
-  %a = llm.quantize(%x) {scale = dense<0.5> : tensor<1xf32>} : (tensor<2x8xf32>) -> !llm.quantized_tensor<2x8xi8, scale=f32>
-  %ra = llm.dequantize(%a) : (!llm.quantized_tensor<2x8xi8, scale=f32>) -> tensor<2x8xf32>
-  %b = llm.quantize(%ra) {scale = dense<0.25> : tensor<1xf32>} : (tensor<2x8xf32>) -> !llm.quantized_tensor<2x8xi8, scale=f32>
-  %c = llm.quantize(%ra) {scale = dense<0.5> : tensor<1xf32>} : (tensor<2x8xf32>) -> !llm.quantized_tensor<2x8xi4, scale=f32>
-  %d = llm.quantize(%x) : (tensor<2x8xf32>) -> !llm.quantized_tensor<2x8xi8, scale=f32>
-  %rd = llm.dequantize(%d) : (!llm.quantized_tensor<2x8xi8, scale=f32>) -> tensor<2x8xf32>
-  %e = llm.quantize(%rd) : (tensor<2x8xf32>) -> !llm.quantized_tensor<2x8xi8, scale=f32>
-  %rh = llm.dequantize(%a) : (!llm.quantized_tensor<2x8xi8, scale=f32>) -> tensor<2x8xf16>
-  %f = llm.quantize(%rh) {scale = dense<0.5> : tensor<1xf32>} : (tensor<2x8xf16>) -> !llm.quantized_tensor<2x8xi8, scale=f32>
-  func.return
-}

@@ -23,7 +23,7 @@ func.func @again(%x: tensor<?x8xf32>) -> tensor<?x4xf32> {
 
 // -----
 
-// CHECK: 'llm.linear': only weights loaded with llm.load_weight can be quantized
+// CHECK: 'llm.linear': only weights from llm.load_weight and constants can be quantized
 func.func @argument(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>) -> tensor<?x4xf32> {
   %y = llm.linear(%x, %w) {llm.scheme = #llm.scheme<weight=#llm.quantization<i4, granularity=per_channel>>} : (tensor<?x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
   func.return %y : tensor<?x4xf32>

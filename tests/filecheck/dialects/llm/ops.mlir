@@ -40,8 +40,8 @@ builtin.module attributes {llm.weights = "weights.safetensors"} {
     // CHECK-NEXT: %static = llm.quantize(%x) {scale = dense<5.000000e-01> : tensor<1xf32>} : (tensor<?x64xf32>) -> !llm.quantized_tensor<?x64xi8, scale=f32>
     %static_zp = llm.quantize(%x) {scale = dense<0.5> : tensor<1xf32>, zero_point = dense<3> : tensor<1xui8>, bits = 8 : i32} : (tensor<?x64xf32>) -> !llm.quantized_tensor<?x64xui8, scale=f32, zp=ui8>
     // CHECK-NEXT: %static_zp = llm.quantize(%x) {scale = dense<5.000000e-01> : tensor<1xf32>, zero_point = dense<3> : tensor<1xui8>, bits = 8 : i32} : (tensor<?x64xf32>) -> !llm.quantized_tensor<?x64xui8, scale=f32, zp=ui8>
-    %mixed = llm.quantize(%x3) : (tensor<2x64xf32>) -> !llm.mixed_quantized_tensor<2x64x!llm.mixed<i8,i4>, scale=f32>
-    // CHECK-NEXT: %mixed = llm.quantize(%x3) : (tensor<2x64xf32>) -> !llm.mixed_quantized_tensor<2x64x!llm.mixed<i8,i4>, scale=f32>
+    %mixed = llm.quantize(%x3) {average_bits = 6.000000e+00 : f32} : (tensor<2x64xf32>) -> !llm.mixed_quantized_tensor<2x64x!llm.mixed<i8,i4>, scale=f32>
+    // CHECK-NEXT: %mixed = llm.quantize(%x3) {average_bits = 6.000000e+00 : f32} : (tensor<2x64xf32>) -> !llm.mixed_quantized_tensor<2x64x!llm.mixed<i8,i4>, scale=f32>
     %real = llm.dequantize(%dynamic) : (!llm.quantized_tensor<?x64xi8, scale=f32, axis=0>) -> tensor<?x64xf16>
     // CHECK-NEXT: %real = llm.dequantize(%dynamic) : (!llm.quantized_tensor<?x64xi8, scale=f32, axis=0>) -> tensor<?x64xf16>
     %real_mixed = llm.dequantize(%mixed) : (!llm.mixed_quantized_tensor<2x64x!llm.mixed<i8,i4>, scale=f32>) -> tensor<2x64xf32>

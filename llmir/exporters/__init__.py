@@ -1,0 +1,1 @@
+"""Programs to files of other tools, one format a file."""

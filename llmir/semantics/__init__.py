@@ -1,0 +1,1 @@
+"""What every operation of the `llm` dialect computes, in NumPy: one definition each, by name in `registry`."""

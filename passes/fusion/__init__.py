@@ -1,0 +1,1 @@
+"""The patterns of `fuse-quantized-ops`: one file a pattern."""

@@ -1,0 +1,68 @@
+"""Pipelines from Python: text and objects, programs and bare modules."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_model import tiny_program
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.transforms.canonicalize import CanonicalizePass
+
+from llmir.dialects.llm.constant import ConstantOp
+from llmir.dialects.parser import parse_module
+from llmir.errors import InputError, UsageError
+from llmir.passes.assign_schemes import SchemeAssignmentPass
+from llmir.passes.fuse_quantized_ops import QuantizedOperationFusionPass
+from llmir.passes.pipeline import Pipeline
+from llmir.passes.quantize_weights import WeightQuantizationPass
+from llmir.program.context import LLMContext
+
+TEXT = "assign-schemes{weight-type=i4},quantize-weights,fuse-quantized-ops"
+PASSES = [SchemeAssignmentPass(weight_type="i4"), WeightQuantizationPass(), QuantizedOperationFusionPass()]
+
+
+def module(weight: str = "arith.constant dense<1.0> : tensor<2x4xf32>") -> ModuleOp:
+    return parse_module(
+        LLMContext.new(),
+        f"""llm.weight @w : tensor<2x4xf32>
+func.func @main(%x: tensor<?x4xf32>) -> tensor<?x2xf32> {{
+  %w = {weight}
+  %y = llm.linear(%x, %w) : (tensor<?x4xf32>, tensor<2x4xf32>) -> tensor<?x2xf32>
+  func.return %y : tensor<?x2xf32>
+}}""",
+    )
+
+
+def test_text_and_objects_are_the_same() -> None:
+    pipeline = Pipeline.parse(TEXT)
+    for same in (Pipeline(PASSES), Pipeline(tuple(PASSES)), Pipeline(iter(PASSES))):
+        assert same == pipeline
+        assert hash(same) == hash(pipeline)
+        assert Pipeline.parse(str(same)) == pipeline
+    assert pipeline.passes == tuple(PASSES)
+
+
+def test_passes_of_xdsl() -> None:
+    pipeline = Pipeline.parse("canonicalize,quantize-weights,cse")
+    assert pipeline.passes[0] == CanonicalizePass()
+    assert str(pipeline) == "canonicalize,quantize-weights,cse"
+    with pytest.raises(UsageError, match="canonicalise"):
+        Pipeline.parse("canonicalise")
+
+
+def test_a_program_remembers_its_pipelines() -> None:
+    program = tiny_program()
+    Pipeline(PASSES).run(program)
+    Pipeline([]).run(program)
+    assert program.history == [{"pipeline": str(Pipeline.parse(TEXT))}]
+
+
+def test_a_bare_module() -> None:
+    bare = module()
+    Pipeline.parse(TEXT).run(bare)
+    assert [op.result.name_hint for op in bare.walk() if isinstance(op, ConstantOp)] == ["w"]
+
+
+def test_a_bare_module_has_no_stored_weights() -> None:
+    bare = module("llm.load_weight @w : tensor<2x4xf32>")
+    with pytest.raises(InputError, match=r"^the module, which has no weights of its own: there is no tensor 'w'$"):
+        Pipeline.parse(TEXT).run(bare)

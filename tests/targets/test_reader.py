@@ -1,0 +1,166 @@
+"""Target files: what they must say, and what an error in one says."""
+
+# ruff: noqa: E501  (tables of cases are not wrapped)
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from llmir.errors import InputError
+from llmir.targets.registry import target
+
+GOOD = """
+name = "chip"
+description = "a chip"
+features = ["dot"]
+dense_layout = "dense"
+
+[floats]
+computes_in = "f32"
+rounding = "cast"
+
+[instructions]
+dot = { operands = ["ui8", "i8"], accumulator = "i32", shape = [1, 4, 4], feature = "dot", note = "four products" }
+
+[layouts]
+dense = { form = "dense" }
+tiles = { packing = "interleaved", nr = 4, kr = 4, k_tile = 8 }
+
+[kernels]
+"llm.silu" = "silu"
+
+[effects]
+silu = "none"
+
+[[embedding]]
+kernel = "look"
+table = { elements = ["float"] }
+layout = "dense"
+
+[[matmul]]
+kernel = "mul"
+instruction = "dot"
+input = { elements = ["ui8", "integer"], granularity = ["per_row"], parameters = ["zero_point"] }
+weight = { elements = ["i8"], scales = ["f32", "f16"], group_multiple = 4, group_size = 8 }
+accumulator = "i32"
+layout = "tiles"
+tile = [1, 4, 4]
+n_multiple = 4
+k_multiple = 8
+same_groups = true
+requantized = "mul8"
+constants = ["exact_run"]
+"""
+
+
+def read(tmp_path: Path, text: str) -> str:
+    """The error of a target's text, without the path."""
+    file = tmp_path / "chip.toml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=re.escape(f"{file}: ")) as e:
+        target(str(file))
+    return str(e.value).removeprefix(f"{file}: ")
+
+
+def test_everything_a_file_can_say(tmp_path: Path) -> None:
+    (tmp_path / "chip.toml").write_text(GOOD)
+    chip = target(str(tmp_path / "chip.toml"))
+    assert (chip.name, chip.description, chip.features) == ("chip", "a chip", ("dot",))
+    assert (chip.computes_in, chip.rounding, chip.dense_layout) == ("f32", "cast", "dense")
+    assert (chip.kernels, chip.effects, chip.plain_kernels) == ({"llm.silu": "silu"}, {"silu": "none"}, {})
+    (mul,) = chip.matmuls
+    assert mul.name == "mul"
+    assert (mul.instruction, mul.tile, mul.accumulator, mul.requantized) == ("dot", (1, 4, 4), "i32", "mul8")
+    assert (mul.n_multiple, mul.k_multiple, mul.same_groups) == (4, 8, True)
+    assert (mul.input.elements, mul.input.granularity, mul.input.parameters) == (
+        ("ui8", "integer"),
+        ("per_row",),
+        ("zero_point",),
+    )
+    assert (mul.weight.scales, mul.weight.group_multiple, mul.weight.group_size) == (("f32", "f16"), 4, 8)
+    assert mul.layout.packing is not None
+    assert mul.layout.packing.name == "interleaved"
+    assert chip.instructions["dot"].shape == (1, 4, 4)
+
+
+def test_extending_takes_the_kernels_not_given(tmp_path: Path) -> None:
+    text = GOOD.replace('description = "a chip"', 'description = "a chip"\nextends = "numpy"')
+    (tmp_path / "chip.toml").write_text(text.replace('"llm.silu" = "silu"', '"llm.silu" = "own_silu"'))
+    chip = target(str(tmp_path / "chip.toml"))
+    assert chip.kernels["llm.silu"] == "own_silu"
+    assert chip.kernels["llm.rms_norm"] == "rms_norm"
+    assert chip.plain_kernels["llm.quantize"] == "plain_quantize"
+    assert chip.effects["update_cache"] == "writes the cache in place"
+    assert [kernel.name for kernel in chip.matmuls] == ["mul"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "chip"\n', "", "name: is missing, expected a string"),
+        ('name = "chip"', "name = 3", "name: is an integer, expected a string"),
+        ('name = "chip"', 'name = "a,b"', "name: 'a,b' cannot be an option of a pass, expected a name without blanks and /{},="),
+        ('description = "a chip"', 'description = "a chip"\ncolour = "red"', "colour: is unknown, expected one of dense_layout, description, effects, "),
+        ('features = ["dot"]', 'features = "dot"', "features: is a string, expected a list of strings"),
+        ('features = ["dot"]', "features = [1]", "features: holds an integer, expected strings"),
+        ('dense_layout = "dense"', 'dense_layout = "tiles"', "dense_layout: 'tiles' is not a layout of the form dense"),
+        ('dense_layout = "dense"', 'dense_layout = "best"', "dense_layout: 'best' is unknown, expected one of dense, tiles"),
+        ('rounding = "cast"\n', "", "floats: computes_in and rounding are given together"),
+        ('computes_in = "f32"', 'computes_in = "f16"', "floats.computes_in: 'f16' is unknown, expected f32"),
+        ("[layouts]", "[layout]", "layouts: is missing, expected a table"),
+        ('{ form = "dense" }', "{ }", "layouts.dense: needs either form (one of dense, codes, rows) or packing"),
+        ('{ form = "dense" }', '{ form = "flat" }', "layouts.dense.form: 'flat' is unknown, expected one of dense, codes, rows"),
+        ('{ form = "dense" }', '{ form = "dense", nr = 4 }', "layouts.dense.nr: is unknown, expected one of form, packing"),
+        ('"interleaved", nr', '"origami", nr', "layouts.tiles.packing: unknown packing 'origami', expected one of kleidiai_qsi4c32p, "),
+        (", k_tile = 8", "", "layouts.tiles.k_tile: is missing, expected an integer"),
+        (", k_tile = 8", ", k_tile = 6", "layouts.tiles.packing: nr=4, kr=4, k_tile=6: expected positive sizes, kr dividing k_tile"),
+        ('["ui8", "i8"], accumulator', '["ui8"], accumulator', "instructions.dot.operands: has 1 entries, expected the two sides' elements"),
+        ('["ui8", "i8"], accumulator', '["u8", "i8"], accumulator', "instructions.dot.operands: 'u8' is no element, expected a float (f32) or a code (i4, ui8, f8E4M3FN)"),
+        ("shape = [1, 4, 4]", "shape = [1, 4]", "instructions.dot.shape: is [1, 4], expected three positive integers [m, n, k]"),
+        ("shape = [1, 4, 4], ", "", "instructions.dot.shape: is missing, expected three integers [m, n, k]"),
+        ('feature = "dot"', 'feature = "dots"', "instructions.dot.feature: 'dots' is unknown, expected dot"),
+        ('"llm.silu" = "silu"', '"llm.silu" = 1', 'kernels."llm.silu": is an integer, expected a string'),
+        ("[kernels]", "[[kernels]]", "kernels: is a list, expected a table"),
+        ("[[embedding]]", "[embedding]", "embedding: is a table, expected an array of tables"),
+        ('table = { elements = ["float"] }', 'table = { elements = ["floats"] }', "embedding[0].table.elements: 'floats' is no element, expected one of float, integer, minifloat, codebook, a float (f32) or a code"),
+        ('table = { elements = ["float"] }', "table = { elements = [] }", "embedding[0].table.elements: is empty, expected at least one element"),
+        ("[[matmul]]", "[[matmuls]]", "matmul: there is none, expected at least one [[matmul]]"),
+        ('instruction = "dot"', 'instruction = "dots"', "matmul[0].instruction: 'dots' is unknown, expected dot"),
+        ('[instructions]\ndot = { operands = ["ui8", "i8"], accumulator = "i32", shape = [1, 4, 4], feature = "dot", note = "four products" }\n', "", "matmul[0].instruction: 'dot' has no table [instructions.dot]"),
+        ('accumulator = "i32"\nlayout', 'accumulator = "i64"\nlayout', "matmul[0].accumulator: 'i64' is unknown, expected one of i32, f32, f16"),
+        ('layout = "tiles"', 'layout = "tile"', "matmul[0].layout: 'tile' is unknown, expected one of dense, tiles"),
+        ('dense = { form = "dense" }', "dense = 3", "layouts.dense: is an integer, expected a table"),
+        ("n_multiple = 4", "n_multiple = 0", "matmul[0].n_multiple: is 0, expected at least 1"),
+        ("n_multiple = 4", "n_multiple = true", "matmul[0].n_multiple: is a boolean, expected an integer"),
+        ("n_multiple = 4", "n_multiples = 4", "matmul[0].n_multiples: is unknown, expected one of accumulator, constants, "),
+        ("same_groups = true", "same_groups = 1", "matmul[0].same_groups: is an integer, expected true or false"),
+        ('granularity = ["per_row"]', 'granularity = ["per_token"]', "matmul[0].input.granularity: 'per_token' is unknown, expected one of per_tensor, per_row, per_column, per_group, per_row_group"),
+        ('parameters = ["zero_point"]', 'parameters = ["zero"]', "matmul[0].input.parameters: 'zero' is unknown, expected one of symmetric, zero_point, minimum"),
+        ('scales = ["f32", "f16"]', 'scales = ["f8"]', "matmul[0].weight.scales: 'f8' is unknown, expected one of f16, bf16, f32, f64, f8E8M0FNU"),
+        ("group_size = 8", "group_size = 6", "matmul[0].weight.group_size: is 6, expected a multiple of 4"),
+        ('constants = ["exact_run"]', 'constants = ["bits"]', "matmul[0].constants: 'bits' is unknown, expected exact_run"),
+        ('weight = { elements = ["i8"], scales', 'weights = { elements = ["i8"], scales', "matmul[0].weight: is missing, expected a table"),
+        ('name = "chip"', "name = chip", "is not TOML: "),
+        ('description = "a chip"', 'description = "a chip"\nextends = "abacus"', None),
+    ],
+)  # fmt: skip
+def test_errors_name_file_and_key(old: str, new: str, message: str | None, tmp_path: Path) -> None:
+    assert GOOD.count(old) >= 1
+    text = GOOD.replace(old, new, 1)
+    if message is None:
+        (tmp_path / "chip.toml").write_text(text)
+        with pytest.raises(InputError, match="unknown target 'abacus', expected one of "):
+            target(str(tmp_path / "chip.toml"))
+        return
+    assert read(tmp_path, text).startswith(message)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path}/none.toml: cannot be read: No such file")):
+        target(str(tmp_path / "none.toml"))
+    (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
+    with pytest.raises(InputError, match=r"latin\.toml: cannot be read: 'utf-8' codec"):
+        target(str(tmp_path / "latin.toml"))

@@ -1,0 +1,43 @@
+"""What llmir-opt knows: the dialects, passes and targets of xDSL, of LLMIR, and of other packages installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from xdsl.context import Context
+from xdsl.ir import Dialect
+from xdsl.passes import ModulePass
+from xdsl.universe import Universe
+from xdsl.utils.target import Target
+
+from llmir.dialects.context import new_builtin
+from llmir.universe import UNIVERSE
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Factories by name; nothing is imported before it is used.
+
+    xDSL finds LLMIR's own through its entry point when LLMIR is installed; here they are there in any case.
+    """
+
+    dialects: dict[str, Callable[[], Dialect]] = field(default_factory=lambda: dict(UNIVERSE.all_dialects))
+    passes: dict[str, Callable[[], type[ModulePass]]] = field(default_factory=lambda: dict(UNIVERSE.all_passes))
+    targets: dict[str, Callable[[], type[Target]]] = field(default_factory=lambda: dict(UNIVERSE.all_targets))
+
+    def __post_init__(self) -> None:
+        everything = Universe.get_multiverse()
+        for own, all_of_them in (
+            (self.dialects, everything.all_dialects),
+            (self.passes, everything.all_passes),
+            (self.targets, everything.all_targets),
+        ):
+            for name, factory in all_of_them.items():
+                own.setdefault(name, factory)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        self.dialects["builtin"] = new_builtin
+
+    def register_dialects(self, ctx: Context) -> None:
+        """Make every dialect known to a context, to be loaded when first used."""
+        for name, factory in self.dialects.items():
+            ctx.register_dialect(name, factory)
