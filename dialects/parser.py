@@ -345,7 +345,7 @@ class LLMParser(Parser):
         self._around.pop()
         if isinstance(op.location, UnknownLoc):
             op.location = self._location(span.start)
-        if self.forward_ssa_references and op.has_trait(IsolatedFromAbove):
+        if self.forward_ssa_references and op.has_trait(IsolatedFromAbove, value_if_unregistered=False):
             self._check_all_defined()
         return op
 

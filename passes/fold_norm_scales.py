@@ -43,8 +43,8 @@ from llmir.formats.quantized import POWER_OF_TWO, real
 from llmir.passes.fusion.known_values import KnownValues
 from llmir.passes.fusion.replacing import replace_keeping
 from llmir.passes.remarks import add_remark
-from llmir.program.quantized_weights import SCALE
 from llmir.program.tensors import MemoryTensor
+from llmir.program.weight_parts import SCALE
 
 Norm = RMSNormOp | LayerNormOp
 Vector = NDArray[np.float32]

@@ -61,7 +61,7 @@ class NestedPipeline(ModulePass):
         """The operations the passes run on: those called `anchor` that stand directly in the regions of `around`."""
         inside = [op for region in around.regions for block in region.blocks for op in block.ops]
         if self.anchor == ANY:
-            return [op for op in inside if op.has_trait(IsolatedFromAbove)]
+            return [op for op in inside if op.has_trait(IsolatedFromAbove, value_if_unregistered=False)]
         return [op for op in inside if op.name == self.anchor]
 
 
@@ -136,5 +136,5 @@ def _check_anchor(anchor: str, ctx: Context) -> None:
     definition = ctx.get_optional_op(anchor)
     if definition is None:
         raise UsageError(f"passes are nested in '{anchor}', which is not a registered operation")
-    if not definition.has_trait(IsolatedFromAbove):
+    if not definition.has_trait(IsolatedFromAbove, value_if_unregistered=False):
         raise UsageError(f"passes cannot run on '{anchor}': it is not isolated from above, as func.func is")

@@ -40,8 +40,9 @@ from llmir.passes.locations import InlineWeight, inline_weight, loaded_weight, m
 from llmir.passes.remarks import remark
 from llmir.program.absent import AbsentTensor, is_absent
 from llmir.program.context import LLMContext, program_context
-from llmir.program.quantized_weights import dequantized, pack_parts, part_layouts, weight_layouts
+from llmir.program.quantized_weights import dequantized, weight_layouts
 from llmir.program.tensors import Tensor, row_chunks
+from llmir.program.weight_parts import pack_parts, part_layouts
 from llmir.quantizers.registry import WHOLE_TENSOR, quantize
 
 Layer = LinearOp | EmbeddingOp

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -18,19 +19,23 @@ from xdsl.ir import Attribute
 
 from llmir.backends.numpy.session import Session
 from llmir.backends.reference import Reference
+from llmir.dialects.llm.mixed import MixedQuantizedTensorType
+from llmir.dialects.llm.sparse_types import SparseQuantizedTensorType
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.values import array_dtype, scalar_type
 from llmir.dialects.llm.weights import weights
 from llmir.dialects.parser import parse_module
 from llmir.formats.mixed import MixedArray
 from llmir.formats.quantized import QuantizedArray
-from llmir.formats.sparse import SparseArray
+from llmir.formats.sparse import NOfM, SparseArray, pack_sparse, prune
 from llmir.passes.pipeline import Pipeline
 from llmir.program.context import LLMContext
+from llmir.program.irregular_weights import put_irregular
 from llmir.program.program import Program
 from llmir.program.quantized_weights import put_quantized
 from llmir.program.store import WeightStore
 from llmir.program.tensors import MemoryTensor
+from llmir.quantizers.mixed import quantize_mixed
 from llmir.quantizers.registry import quantize
 
 
@@ -71,6 +76,8 @@ def program(text: str, rng: np.random.Generator) -> Program:
         value = random_value(weight.type, rng, 1)
         if isinstance(weight.type, QuantizedTensorType):
             put_quantized(store, weight.store_key, value, weight.type.format())
+        elif isinstance(weight.type, MixedQuantizedTensorType | SparseQuantizedTensorType):
+            put_irregular(store, weight.store_key, value)
         else:
             store.add(weight.store_key, MemoryTensor(value))
     return Program(module, store, "random")
@@ -86,6 +93,15 @@ def random_value(type: Attribute, rng: np.random.Generator, size: int) -> Any:
         format = type.format()
         values = rng.standard_normal(shape).astype(np.float32)
         return quantize(values, format, "absmax" if format.symmetric else "minmax")
+    if isinstance(type, MixedQuantizedTensorType):
+        values, format = rng.standard_normal(shape).astype(np.float32), type.format()
+        return quantize_mixed(values, format, rng.integers(0, len(format.elements), shape[0]))
+    if isinstance(type, SparseQuantizedTensorType):
+        dense = random_value(type.dense, rng, size)
+        chance = rng.random(shape).astype(np.float32)
+        kept = prune(chance, type.pattern) != 0 if isinstance(type.pattern, NOfM) else chance < 0.4
+        codes = np.where(kept, dense.codes, np.zeros((), dense.codes.dtype))
+        return pack_sparse(replace(dense, codes=codes), type.pattern)
     dtype = array_dtype(scalar_type(type))
     return (rng.integers(0, 4, shape) if dtype.kind in "iub" else rng.standard_normal(shape)).astype(dtype)
 

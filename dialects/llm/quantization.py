@@ -293,7 +293,7 @@ class DequantizeOp(CallFormat, FoldedByDefinition):
         if self.scale is None:
             raise VerifyException("codes in a plain tensor need a scale")
         counts, where = plain_counts(shape_of(self.input))
-        check_parameters(self.scale, self.zero_point, counts, where, integer_code(type, None))
+        check_parameters(self.scale, self.zero_point, counts, where, integer_code(self.input.type, None))
 
 
 @irdl_op_definition

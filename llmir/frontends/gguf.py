@@ -42,9 +42,9 @@ from llmir.frontends.gguf_tokenizer import SpecialTokens, special_tokens, tokeni
 from llmir.frontends.huggingface import ignored_tensors
 from llmir.frontends.llama_family import EMBEDDING, NORM, ROPE_FACTORS, LlamaConfig
 from llmir.program.program import CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
-from llmir.program.quantized_weights import pack_parts, part_layouts
 from llmir.program.store import WeightStore
 from llmir.program.tensors import ComputedTensor, Tensor
+from llmir.program.weight_parts import pack_parts, part_layouts
 
 ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 

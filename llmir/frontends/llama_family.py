@@ -12,18 +12,15 @@ from xdsl.ir import SSAValue
 
 from llmir.dialects.llm.attributes import RopeScalingAttr
 from llmir.dialects.llm.model import AttentionOp, RopeOp
-from llmir.frontends.config_reader import MAX_LAYERS, SLIDING, ConfigReader, rope_parameters, rope_scaling
+from llmir.frontends.config_reader import SLIDING, ConfigReader, rope_parameters, rope_scaling
 from llmir.frontends.decoder import (
     HEAD,
     Decoder,
     FunctionBody,
     LayerCache,
     Shapes,
-    build_module,
     linear_shapes,
 )
-
-__all__ = ["EMBEDDING", "HEAD", "MAX_LAYERS", "NORM", "ROPE_FACTORS", "LlamaConfig", "build_module", "read_config"]
 
 EMBEDDING, NORM = "model.embed_tokens", "model.norm"
 ROPE_FACTORS = "model.rope_factors"

@@ -54,6 +54,8 @@ from llmir.program.program import Program
 ADVANCED_NAMES = {"Fp32": "Float32", "Fp16": "Float16", "BF16": "BFloat16"}
 INTEGER = re.compile(r"-?(0|[1-9]\d*)")
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+BRACKETS = re.compile(r'"(?:[^"\\\n]|\\.)*+"|//[^\n]*|[{}\[\]]')
+MAX_DEPTH = 100
 WORDS = {"true": True, "false": False}
 
 
@@ -115,12 +117,23 @@ def _stored(where: str, type: Tensor) -> StoredTensor:
 
 def parse_mllm_ir(text: str, name: str) -> Module:
     """The module of a text; InputError names the place where it is not mllm's IR, and what was expected there."""
+    _check_depth(text, name)
     try:
         return cast(Module, cast(Any, _grammar()).parse(text))
     except UnexpectedInput as e:
         raise InputError(f"{name}: line {e.line}, column {e.column}: {_said(e)}") from e
     except ValueError as e:  # what the objects refuse
         raise InputError(f"{name}: {e}") from e
+
+
+def _check_depth(text: str, name: str) -> None:
+    """InputError for brackets in brackets beyond what a program can mean; readers of the objects are recursive."""
+    depth = 0
+    for match in BRACKETS.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
+        if depth > MAX_DEPTH:
+            line = text.count("\n", 0, match.start()) + 1
+            raise InputError(f"{name}: line {line}: more than {MAX_DEPTH} brackets are open")
 
 
 def _said(error: UnexpectedInput) -> str:

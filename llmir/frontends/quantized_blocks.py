@@ -13,8 +13,8 @@ from llmir.dialects.llm.storage import storage_type
 from llmir.dialects.llm.types import quantized_tensor_type
 from llmir.formats import gguf_blocks
 from llmir.frontends.tensor_file import StoredTensor
-from llmir.program.quantized_weights import pack_parts, part_layouts
 from llmir.program.tensors import ComputedTensor, Tensor
+from llmir.program.weight_parts import pack_parts, part_layouts
 
 
 def stored_blocks(

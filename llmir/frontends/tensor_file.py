@@ -25,10 +25,10 @@ from llmir.errors import InputError
 from llmir.frontends.huggingface import INDEX, SINGLE, open_tensors
 from llmir.passes.remarks import NOT_QUANTIZED, remark
 from llmir.program.program import Program, companions
-from llmir.program.quantized_weights import CODES, MIN, SCALE, ZERO_POINT
 from llmir.program.safetensors_file import open_safetensors
 from llmir.program.store import WeightStore
 from llmir.program.tensors import Tensor
+from llmir.program.weight_parts import CODES, MIN, SCALE, ZERO_POINT
 
 NORM = re.compile(r"norm|rope|rotary|inv_freq|(^|[._])(ln|gn|bn)([._\d]|$)", re.IGNORECASE)
 TABLE = re.compile(r"embed|embd|(^|[._])(wte|wpe)([._]|$)", re.IGNORECASE)

@@ -15,7 +15,6 @@ The parameters of a sparse weight are stored as those of its dense type, see `ll
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,10 @@ from llmir.errors import InputError
 from llmir.formats.elements import Integer
 from llmir.formats.mixed import MixedArray, pack_mixed, unpack_mixed
 from llmir.formats.packing import pack, packed_length, unpack
-from llmir.formats.quantized import QuantizedArray
 from llmir.formats.sparse import NOfM, SparseArray
-from llmir.program.quantized_weights import CODES, SCALE, pack_parts, part_layouts, unpack_parts
 from llmir.program.store import WeightStore
 from llmir.program.tensors import MemoryTensor
+from llmir.program.weight_parts import CODES, SCALE, pack_parts, part_layouts, unpack_parts
 
 IrregularType = MixedQuantizedTensorType | SparseQuantizedTensorType
 SELECTOR, POSITIONS, MASK = ".selector", ".positions", ".mask"
@@ -104,7 +102,8 @@ def _sparse(parts: dict[str, NDArray[Any]], type: SparseQuantizedTensorType) -> 
     shape, kept, format = type.get_shape(), type.pattern, type.dense.format()
     element = format.element
     signed = isinstance(element, Integer) and element.signed
-    empty = unpack_parts(parts | {CODES: np.zeros((0,), np.uint8)}, format, (0,), shape)
+    no_codes = np.zeros((0, packed_length(shape[-1], element.bits)), np.uint8)
+    empty = unpack_parts(parts | {CODES: no_codes}, format, shape)
     positions: NDArray[Any]
     if isinstance(kept, NOfM):
         count = kept.kept(shape[-1])
@@ -125,11 +124,3 @@ def _check_positions(positions: NDArray[np.uint8], kept: NOfM) -> None:
     rising = (np.diff(groups, axis=1) > 0).all() if kept.n > 1 else True
     if not rising or (groups.size and groups.max() >= kept.m):
         raise ValueError(f"positions must rise within each group and be below {kept.m}")
-
-
-def kept_elements(array: SparseArray) -> int:
-    """How many codes are stored."""
-    return math.prod(array.codes.shape)
-
-
-__all__ = ["QuantizedArray", "irregular_layouts"]

@@ -18,6 +18,7 @@ from llmir.errors import InputError
 from llmir.program.absent import NO_WEIGHTS, absent_store
 from llmir.program.context import LLMContext, Progress, ignore_progress
 from llmir.program.files import new_folder, read_bytes
+from llmir.program.irregular_weights import fits
 from llmir.program.quantized_weights import weight_layouts
 from llmir.program.safetensors_file import open_safetensors, total_bytes, write_safetensors
 from llmir.program.store import WeightStore
@@ -58,7 +59,7 @@ class Program:
         for op in weights(self.module).values():
             for name, (dtype, shape) in weight_layouts(op.store_key, op.type).items():
                 tensor = self.weights[name]
-                if tensor.dtype != dtype or tensor.shape != shape:
+                if tensor.dtype != dtype or not fits(tensor.shape, shape):
                     raise InputError(
                         f"{self.name}: tensor '{name}' is {tensor.dtype} {list(tensor.shape)}, "
                         f"but the module declares {dtype} {list(shape)}"

@@ -16,12 +16,15 @@ from llmir.dialects.llm.flattened import encoded_shape, encoding_of
 from llmir.dialects.llm.mixed import MixedQuantizedTensorType
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp
+from llmir.dialects.llm.sparse_types import SparseQuantizedTensorType
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import WeightOp, weights
 from llmir.passes.locations import loaded_weight, module_name
 from llmir.passes.remarks import NOT_QUANTIZED, remark_of
 from llmir.program.program import Program
 from llmir.program.quantized_weights import weight_layouts
+from llmir.program.safetensors_file import total_bytes
+from llmir.program.store import WeightStore
 
 LINEAR, EMBEDDING, HEAD, OTHER = "linear", "embedding", "lm_head", "other"
 NO_LAYER = f"{NOT_QUANTIZED}not the matrix of a layer"
@@ -88,7 +91,7 @@ class SizeReport:
 def size_report(program: Program) -> SizeReport:
     """Look at every weight of a program."""
     uses = _uses(program.module)
-    reports = tuple(_tensor(op, uses.get(name, [])) for name, op in weights(program.module).items())
+    reports = tuple(_tensor(op, uses.get(name, []), program.weights) for name, op in weights(program.module).items())
     parameters = sum(r.parameters for r in reports)
     bits = sum(r.bits for r in reports)
     linear = [r for r in reports if r.kind == LINEAR]
@@ -117,13 +120,13 @@ def _matrix(op: LinearOp | QuantizedMatmulOp | EmbeddingOp) -> SSAValue:
     return op.table if isinstance(op, EmbeddingOp) else op.weight
 
 
-def _tensor(weight: WeightOp, layers: list[Operation]) -> TensorReport:
+def _tensor(weight: WeightOp, layers: list[Operation], store: WeightStore) -> TensorReport:
     type = weight.type
     assert isinstance(type, ShapedType)
     coded = encoding_of(weight) is not None and encoded_shape(weight) is not None
-    quantized = coded or isinstance(type, QuantizedTensorType)
+    quantized = coded or as_tensor(type) is None
     shape = encoded_shape(weight) or tuple(type.get_shape())
-    bits = 8 * sum(math.prod(s) * d.itemsize for d, s in weight_layouts(weight.store_key, type).values())
+    bits = 8 * total_bytes(store[key] for key in weight_layouts(weight.store_key, type))
     return TensorReport(
         weight.sym_name.data,
         LINEAR if coded and len(shape) == 2 else _kind(layers),
@@ -159,7 +162,9 @@ def type_without_shape(type: Attribute) -> str:
     """`i4, scale=f16, symmetric=true, group_size=32` of a quantized type, its padding left out; `f32` of a tensor."""
     if (tensor := as_tensor(type)) is not None:
         return str(tensor.element_type)
-    assert isinstance(type, QuantizedTensorType | MixedQuantizedTensorType)
+    assert isinstance(type, QuantizedTensorType | MixedQuantizedTensorType | SparseQuantizedTensorType)
+    if isinstance(type, SparseQuantizedTensorType):
+        return f"{type.sparsity.data}, {type_without_shape(type.dense)}"
     text = str(type)
     shape = "x".join(map(str, type.get_shape())) + "x"
     return re.sub(r", pad=\d+", "", text[text.index("<") + 1 + len(shape) : -1])

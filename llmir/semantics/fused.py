@@ -62,7 +62,9 @@ def quantize_bias(bias: Float, input: QuantizedArray, weight: QuantizedArray) ->
     return np.clip(codes, limits.min, limits.max).astype(np.int32)
 
 
-def transpose(input: Value, *, result: QuantizedFormat | Any, permutation: Sequence[int]) -> Value:
+def transpose(
+    input: NDArray[Any] | QuantizedArray, *, result: QuantizedFormat | Any, permutation: Sequence[int]
+) -> NDArray[Any] | QuantizedArray:
     """Dimension i of the result is dimension permutation[i] of the input; for codes so are the parameters of groups."""
     if isinstance(input, QuantizedArray):
         return transposed_codes(input, result, [int(d) for d in permutation])

@@ -21,8 +21,9 @@ from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedArray
 from llmir.passes.fusion.known_values import KnownValues
 from llmir.passes.fusion.stored_weights import concatenated, repeated, repeated_code
-from llmir.program.quantized_weights import CODES, ZERO_POINT, weight_layouts
+from llmir.program.quantized_weights import weight_layouts
 from llmir.program.tensors import Tensor
+from llmir.program.weight_parts import CODES, ZERO_POINT
 
 
 def why_rows_stay(value: SSAValue, known: KnownValues) -> str | None:
@@ -34,7 +35,9 @@ def why_rows_stay(value: SSAValue, known: KnownValues) -> str | None:
     elif not isinstance(owner, arith.ConstantOp | ConstantOp):
         return "is computed at run time"
     type = value.type
-    return why_rows_depend(type) if isinstance(type, QuantizedTensorType) else None
+    if isinstance(type, QuantizedTensorType):
+        return why_rows_depend(type)
+    return None if isinstance(type, TensorType) else f"is {type}"
 
 
 def why_rows_depend(type: QuantizedTensorType) -> str | None:

@@ -12,9 +12,10 @@ from xdsl.ir import Attribute
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.formats.elements import Element
 from llmir.formats.packing import pack, unpack
-from llmir.program.quantized_weights import pack_parts, read_quantized, weight_layouts
+from llmir.program.quantized_weights import read_quantized, weight_layouts
 from llmir.program.store import WeightStore
 from llmir.program.tensors import AllOf, ComputedTensor, MemoryTensor, Tensor
+from llmir.program.weight_parts import pack_parts
 from llmir.semantics.fused import transposed_codes
 
 

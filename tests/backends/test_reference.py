@@ -213,7 +213,7 @@ func.func @g() {{
     (found,) = reference(text).run("f", value)
     assert found.tolist() == [[0.5, -1, 1.5, -4], [200, -256, 0, 2]]
     assert refused(text, "f", np.ones((2, 4), np.float32)) == f"argument 0 of @f is a ndarray, expected {m}"
-    assert refused(text, "g") == f"weight @m is {m}, which is not stored; write it as an llm.constant"
+    assert refused(text, "g") == "the program: there is no tensor 'm.codes'"
 
 
 def test_missing_weights() -> None:

@@ -66,7 +66,8 @@ from llmir.dialects.llm import (
     WeightOp,
 )
 from llmir.dialects.llm.attributes import PER_CHANNEL, PER_GROUP, PER_TENSOR, PER_TOKEN
-from llmir.dialects.llm.element_types import CodebookType, MinifloatType, ScaleType
+from llmir.dialects.llm.element_types import CodebookType, MinifloatType, ScaleType, element_of
+from llmir.dialects.llm.types import quantized_tensor_type
 from llmir.dialects.parser import parse_module
 from llmir.formats.elements import CODEBOOKS, MINIFLOATS
 from llmir.formats.minifloats import VARIANTS
@@ -252,6 +253,15 @@ def check_operation(
     op = build(values.results)
     op.attributes |= attributes or {}
     check(ModuleOp([values, op]))
+
+
+@given(quantized_tensors().filter(lambda type: DYNAMIC_INDEX not in type.get_shape()))
+def test_the_type_of_a_format(type: QuantizedTensorType) -> None:
+    """A type's format says all of the type but its shape and whether its codes are spelled iN or siN."""
+    again = quantized_tensor_type(type.get_shape(), type.format())
+    assert again.format() == type.format()
+    assert (again.pad, again.parameter_shape()) == (type.pad, type.parameter_shape())
+    assert element_of(again.element_type) == element_of(type.element_type)
 
 
 @given(quantized_tensors())

@@ -16,8 +16,8 @@ from llmir.dialects.llm.model import AttentionOp
 from llmir.dialects.llm.types import float_type
 from llmir.dialects.llm.weights import weights
 from llmir.dialects.parser import parse_module
+from llmir.frontends.decoder import build_module
 from llmir.frontends.huggingface import read_config
-from llmir.frontends.llama_family import build_module
 from llmir.passes.pipeline import compile_numpy
 from llmir.program.context import LLMContext
 from llmir.program.store import WeightStore

@@ -197,6 +197,7 @@ def text_with(attribute: str) -> str:
             text_with("a:QuantSpec(SymPerTensor(quant_min: a, quant_max: 1, quant_to_type: A, scale_type: B), uuid=1)"),
             "SymPerTensor: quant_min is 'a', expected a whole number",
         ),
+        (text_with("a:" + '{"a":' * 200), "t: line 2: more than 100 brackets are open"),
         (text_with("a:1, a:2"), "t: line 2, column 24: attribute 'a' is given twice"),
         (text_with('a:{"b": nul}'), "t: line 2, column 27: 'nul' is not JSON"),
         (text_with('a:{"b": "\\x"}'), 't: line 2, column 27: "\\x" is not a valid string'),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from differential import check_same, program
 from numpy.typing import NDArray
-from tiny_model import passed, tiny_program
+from tiny_model import passed, program_of, tiny_program
 from xdsl.dialects import tensor
 
 from llmir.backends.numpy.session import Session
@@ -22,7 +22,7 @@ from llmir.passes.locations import module_name
 from llmir.passes.pipeline import Pipeline
 from llmir.passes.remarks import remark_of
 from llmir.program.program import Program, open_program
-from llmir.program.quantized_weights import read_quantized
+from llmir.program.quantized_weights import read_quantized, weight_layouts
 from llmir.program.tensors import MemoryTensor
 
 SCHEMES = [
@@ -175,6 +175,24 @@ func.func @main(%x: tensor<2x8xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>) {{
         == ["not merged with other layers of its input: its weight has packed zero points that end inside of a byte"]
         * 2
     )
+
+
+def test_mixed_weights_stay() -> None:
+    type = "!llm.mixed_quantized_tensor<3x8x!llm.mixed<i8,i4>, scale=f32>"
+    layer = f"llm.quantized_matmul(%x, %a) : (tensor<2x8xf32>, {type}) -> tensor<2x3xf32>"
+    found = program_of(f"""
+llm.weight @a : {type}
+func.func @main(%x: tensor<2x8xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>) {{
+  %a = llm.load_weight @a : {type}
+  %y = {layer}
+  %z = {layer}
+  func.return %y, %z : tensor<2x3xf32>, tensor<2x3xf32>
+}}""")
+    for name, (dtype, shape) in weight_layouts("a", weights(found.module)["a"].type).items():
+        found.weights.add(name, MemoryTensor(np.zeros([max(size, 0) for size in shape], dtype)))
+    Pipeline.parse("merge-projections").run(found)
+    said = [r for op in found.module.walk() if (r := remark_of(op)) is not None]
+    assert said == [f"not merged with other layers of its input: its weight is {type}"] * 2
 
 
 def test_constants_and_stored_weights_are_not_mixed() -> None:

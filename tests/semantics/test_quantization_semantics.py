@@ -132,7 +132,7 @@ def test_matmul_of_real_values(input: QuantizedFormat | None, weight: QuantizedF
     a = x if input is None else quantize(x, result=input)
     found = quantized_matmul(a, w, bias=bias, result=np.dtype(np.float32))
     assert isinstance(w, QuantizedArray)
-    left = exact(a) if isinstance(a, QuantizedArray) else a.astype(np.float64)
+    left = exact(a) if isinstance(a, QuantizedArray) else x.astype(np.float64)
     np.testing.assert_allclose(real(found), left @ exact(w).T + bias, rtol=1e-5, atol=1e-5)
 
 

@@ -23,7 +23,9 @@ def test_a_model_is_quantized_for_it(model: Path, tmp_path: Path, capsys: Captur
 
 
 def test_what_it_lacks_is_said(model: Path, tmp_path: Path, capsys: Capture) -> None:
-    text = EXAMPLE.read_text().replace('extends = "numpy"', "").replace('[kernels]\n"llm.rms_norm"', '[kernels]\n"llm.x"')
+    text = (
+        EXAMPLE.read_text().replace('extends = "numpy"', "").replace('[kernels]\n"llm.rms_norm"', '[kernels]\n"llm.x"')
+    )
     (tmp_path / "small.toml").write_text(text)
     done = llmir(capsys, "quantize", model, "-q", "W8A8", "-o", tmp_path / "out", "--target", tmp_path / "small.toml")
     assert done.status == 1

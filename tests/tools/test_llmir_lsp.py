@@ -112,6 +112,17 @@ def test_hover(document: Document, line: int, word: str, words: str | None) -> N
     assert (found is None) if words is None else (found is not None and words in found[0])
 
 
+def test_values_that_are_used_before_they_are_defined() -> None:
+    text = '"use"(%p#1) : (i1) -> ()\n%p:2 = "def"() : () -> (i32, i1) // --allow-unregistered-dialect'
+    document = Document(text, "a.mlir")
+    assert document.problems == []
+    assert said(text, document.definition(text.index("%p"))) == (2, "%p")
+    found = document.hover(text.index("%p"))
+    assert found is not None
+    assert "%p#1 : i1\n" in found[0]
+    assert "result 1 of `def`" in found[0]
+
+
 def test_hover_over_a_pass() -> None:
     text = "// RUN: llmir-opt %s -p quantize-weights,cse"
     found = Document(text, "a.mlir").hover(text.index("quantize"))

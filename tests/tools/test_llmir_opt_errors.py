@@ -352,6 +352,15 @@ def test_a_reproducer_is_written(capsys: pytest.CaptureFixture[str], silu: str, 
 
 
 @pytest.mark.usefixtures("breaking")
+def test_a_reproducer_says_whether_to_verify(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for verify_each, status in (("true", 1), ("false", 0)):
+        pipeline = f'pipeline: "builtin.module(break{{how=ir}})", verify_each: {verify_each}'
+        resources = f"{{-# external_resources: {{mlir_reproducer: {{{pipeline}}}}} #-}}"
+        path = write(tmp_path / "again.mlir", f"{SILU}{resources}")
+        assert Run(capsys, path, "--run-reproducer").status == status
+
+
+@pytest.mark.usefixtures("breaking")
 def test_no_reproducer_of_a_good_run(capsys: pytest.CaptureFixture[str], silu: str, tmp_path: Path) -> None:
     file = tmp_path / "again.mlir"
     assert Run(capsys, silu, "--cse", f"--mlir-pass-pipeline-crash-reproducer={file}").status == 0

@@ -15,11 +15,15 @@ from xdsl.ir import Attribute
 
 from llmir.backends.numpy.emit import emit_source, function_name
 from llmir.backends.numpy.workspace import empty
+from llmir.dialects.llm.mixed import MixedQuantizedTensorType
+from llmir.dialects.llm.sparse_types import SparseQuantizedTensorType
 from llmir.dialects.llm.types import FLOATS, QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import weights
 from llmir.errors import InputError
-from llmir.program.quantized_weights import CODES, read_quantized, weight_layouts
+from llmir.program.irregular_weights import read_irregular
+from llmir.program.quantized_weights import read_quantized, weight_layouts
 from llmir.program.store import WeightStore
+from llmir.program.weight_parts import CODES
 from llmir.semantics.matrix_library import matrix_library_alone
 
 Float = NDArray[np.float32]
@@ -69,6 +73,8 @@ class Session:
 
     def _prepare(self, name: str, layout: str) -> Any:
         type, stored = self._types[name]
+        if isinstance(type, MixedQuantizedTensorType | SparseQuantizedTensorType):
+            return read_irregular(self.store, stored, type).dequantize()
         if not isinstance(type, QuantizedTensorType):
             tensor = self.store[stored]
             dense = tensor.read().astype(np.float32, copy=False)

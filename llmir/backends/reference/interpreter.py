@@ -27,6 +27,7 @@ from llmir.errors import InputError
 from llmir.formats.mixed import MixedArray
 from llmir.formats.quantized import QuantizedArray
 from llmir.formats.sparse import SparseArray
+from llmir.program.irregular_weights import read_irregular
 from llmir.program.quantized_weights import read_quantized
 from llmir.program.store import WeightStore
 
@@ -122,8 +123,8 @@ class Reference:
         weight = self._weights[name]
         if isinstance(weight.type, QuantizedTensorType):
             return read_quantized(self.store, weight.store_key, weight.type)
-        if isinstance(weight.type, tuple(ARRAYS)):
-            raise InputError(f"weight @{name} is {weight.type}, which is not stored; write it as an llm.constant")
+        if isinstance(weight.type, MixedQuantizedTensorType | SparseQuantizedTensorType):
+            return read_irregular(self.store, weight.store_key, weight.type)
         return typed(self.store[weight.store_key].read(), cast(Attribute, weight.type))
 
 

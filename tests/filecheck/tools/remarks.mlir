@@ -1,4 +1,5 @@
 // RUN: llmir-opt %s --assign-schemes='weight-type=i4 exclude=b' --verify-diagnostics --split-input-file
+// RUN: llmir-opt %s -p 'assign-schemes{weight-type=i4 exclude=b},cse,canonicalize' --verify-diagnostics
 // RUN: llmir-opt %s --assign-schemes='weight-type=i4 exclude=b' --remarks -o /dev/null 2>&1 | filecheck %s
 // RUN: llmir-opt %s --assign-schemes='weight-type=i4 exclude=b' --mlir-emit-remarks -o /dev/null 2>&1 | filecheck %s
 // RUN: not llmir-opt %s --verify-diagnostics 2>&1 | filecheck %s --check-prefix=MISSING
@@ -16,7 +17,7 @@ builtin.module {
   }
 }
 
-// CHECK:      remarks.mlir:14:5: remark: not quantized: {{.*}}
+// CHECK:      remarks.mlir:15:5: remark: not quantized: {{.*}}
 // CHECK-NEXT:     %z = llm.linear(%x, %b)
 // CHECK-NEXT:     ^
-// MISSING: remarks.mlir:13:8: error: expected remark "not quantized" was not produced
+// MISSING: remarks.mlir:14:8: error: expected remark "not quantized" was not produced

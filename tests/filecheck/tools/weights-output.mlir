@@ -1,4 +1,4 @@
-// RUN: not llmir-opt %s --weights-output=%t.safetensors -o /dev/null 2>&1 | filecheck %s
+// RUN: not llmir-opt %s --weights-output=%t.safetensors 2>&1 | filecheck %s
 // RUN: not llmir-opt %s --weights-output=%t.safetensors --split-input-file 2>&1 | filecheck %s --check-prefix=SPLIT
 // RUN: llmir-opt %s --disable-verify --output-file=%t.mlir --target=mlir --frontend=mlir --passes=cse
 // RUN: llmir-opt %t.mlir --print-debuginfo --syntax-highlight=false | filecheck %s --check-prefix=TEXT
