@@ -42,7 +42,11 @@ smollm2: ## fetch the real model the tests can use
 
 .PHONY: docs
 docs: ## rewrite the pages made from docstrings
-	$(BIN)/python docs/generate_passes.py
+	$(BIN)/python docs/generate_passes.py && $(BIN)/python docs/generate_dialect.py
+
+.PHONY: site
+site: ## build the documentation's pages in build/site
+	$(BIN)/pip install -q -e '.[docs]' && $(BIN)/mkdocs build --strict
 
 .PHONY: clean
 clean: ## remove what builds and tests leave behind

@@ -23,11 +23,13 @@ Options:
   weight-zero-point-scale, weight-zero-point-group-size, weight-min-scale, weight-min-group-size  as for scales
   weight-granularity  per_tensor, per_channel (a scale for each output channel) or per_group (default
                 per_group if a group size is given, else per_channel)
-  weight-group-size  elements of a group, along the input dimension
+  weight-group-size  elements of a group
+  weight-group-axis  dimension of the weight that groups run along: 1, the input dimension, or 0, the output dimension
+                (default 1)
   weight-method absmax, signed_absmax, minmax, mse, gguf or mlc, ... (`llmir.quantizers.registry`; default absmax if
                 symmetric, else minmax)
   weight-smallest-range  ranges (largest magnitudes, or largest less smallest values) below it count as it (default 0)
-  weight-narrow-range  leave out the most negative code
+  weight-narrow-range  leave out one code, the lowest of signed integers or the highest of unsigned ones
   weight-pad    allow a last group that is shorter than the group size
   input-type, input-scale, input-scale-scale, input-scale-group-size, input-scale-rounding, input-zero-point,
                 input-group-size  likewise for the layer's input
@@ -56,9 +58,10 @@ from llmir.dialects.llm.attributes import PER_CHANNEL, PER_GROUP, PER_TENSOR, Qu
 from llmir.dialects.llm.element_types import CodebookType, ScaleType, element_type, float_type
 from llmir.dialects.llm.mixture import RouteOp
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
-from llmir.dialects.llm.quantization import QuantizedMatmulOp, shape_of
+from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, shape_of
+from llmir.dialects.llm.types import as_tensor
 from llmir.errors import InputError
-from llmir.formats.elements import element
+from llmir.formats.elements import Integer, element
 from llmir.passes.locations import module_name
 from llmir.passes.remarks import NOT_QUANTIZED, REMARK, remark
 from llmir.program.safetensors_file import DTYPES
@@ -66,6 +69,7 @@ from llmir.quantizers.registry import quantize
 
 SCHEME = "llm.scheme"
 RANGE_METHODS = ("absmax", "signed_absmax", "minmax", "mse", "hqo")
+NARROW_METHODS = ("absmax", "minmax", "mse", "hqo")
 REGEX = "re:"
 """Before a pattern that is a regular expression."""
 KINDS = ("linear", "embedding", "router")
@@ -94,6 +98,7 @@ class SchemeAssignmentPass(ModulePass):
     weight_min_group_size: int | None = None
     weight_granularity: str = ""
     weight_group_size: int | None = None
+    weight_group_axis: int = 1
     weight_method: str = ""
     weight_smallest_range: float = 0.0
     weight_narrow_range: bool = False
@@ -113,48 +118,23 @@ class SchemeAssignmentPass(ModulePass):
         """Annotate layers; InputError for a pattern without a match or a scheme a layer cannot have."""
         scheme = self.scheme()
         layers = layers_by_name(op)
-        self._refuse_quantized(op)
+        refuse_quantized(op, self.modules, self.name)
         chosen = match_all(self.modules, layers, self.name)
         excluded = match_all(self.exclude, layers, self.name) if self.exclude else []
         for name in chosen:
             for layer in layers[name]:
-                if name not in excluded and self._is_kind(layer):
+                if name not in excluded and kind_of(layer) in self.ops:
                     check_layer(name, layer, scheme)
                     layer.attributes[SCHEME] = scheme
                     layer.attributes.pop(REMARK, None)
         for name, same_name in layers.items():
             for layer in same_name:
-                if SCHEME not in layer.attributes:
-                    remark(layer, self._reason(name, layer, excluded))
-
-    def _refuse_quantized(self, module: ModuleOp) -> None:
-        """InputError when a pattern speaks of layers that multiply codes already."""
-        done = [module_name(op) for op in module.walk() if isinstance(op, QuantizedMatmulOp)]
-        for pattern in self.modules:
-            hits = [name for name in done if matches(name, pattern)]
-            if hits:
-                raise InputError(
-                    f"{self.name}: {len(hits)} layers that match '{pattern}' are quantized already, such as "
-                    f"'{hits[0]}'; start from the original model"
-                )
-
-    def _is_kind(self, layer: Operation) -> bool:
-        return kind_of(layer) in self.ops
-
-    def _reason(self, name: str, layer: Operation, excluded: list[str]) -> str:
-        if name in excluded:
-            return f"{NOT_QUANTIZED}excluded by the recipe"
-        if not self._is_kind(layer) and kind_of(layer) == "router":
-            return f"{NOT_QUANTIZED}router of a mixture of experts"
-        if not self._is_kind(layer):
-            return f"{NOT_QUANTIZED}the recipe is for {' and '.join(self.ops)} layers"
-        return f"{NOT_QUANTIZED}matched by no rule of the recipe"
+                if SCHEME not in layer.attributes and not is_quantized(layer):
+                    remark(layer, why_left_alone(layer, self.ops, excluded=name in excluded))
 
     def scheme(self) -> SchemeAttr:
         """The scheme the options describe; InputError when they contradict each other."""
-        for kind in self.ops:
-            if kind not in KINDS:
-                raise InputError(f"{self.name}: unknown kind of layer '{kind}', expected {', '.join(KINDS)}")
+        check_kinds(self.ops, self.name)
         try:
             weight = self._weight()
             if weight is not None:  # the method must be able to make the format: try it on a group of zeros
@@ -169,6 +149,8 @@ class SchemeAssignmentPass(ModulePass):
             return None
         symmetric = not self.weight_zero_point and not self.weight_min
         grouped = self.weight_group_size is not None
+        if self.weight_group_axis not in (0, 1):
+            raise ValueError(f"weight-group-axis is {self.weight_group_axis}, expected 0 or 1")
         return QuantizationAttr(
             element_type(element(self.weight_type)),
             scale=_scale("weight-scale", self.weight_scale, self.weight_scale_scale, self.weight_scale_group_size),
@@ -176,10 +158,11 @@ class SchemeAssignmentPass(ModulePass):
             min=_minimum(self.weight_min, self.weight_min_scale, self.weight_min_group_size),
             granularity=self.weight_granularity or (PER_GROUP if grouped else PER_CHANNEL),
             group_size=self.weight_group_size,
+            axis=None if self.weight_group_axis == 1 else 0,
             method=self.weight_method or ("absmax" if symmetric else "minmax"),
             scale_rounding=self.weight_scale_rounding,
             smallest_range=self._smallest_range(),
-            narrow_range=self.weight_narrow_range,
+            narrow_range=self._narrow_range(),
             pad=self.weight_pad,
         )
 
@@ -189,10 +172,22 @@ class SchemeAssignmentPass(ModulePass):
             raise ValueError(f"weight-smallest-range is for the methods {', '.join(RANGE_METHODS)}")
         return self.weight_smallest_range
 
+    def _narrow_range(self) -> bool:
+        """Whether one code is left out, by the methods that can."""
+        if not self.weight_narrow_range:
+            return False
+        if not isinstance(element(self.weight_type), Integer):
+            raise ValueError(f"weight-narrow-range is for integers, {self.weight_type} codes are none")
+        if self.weight_method not in ("", *NARROW_METHODS):
+            raise ValueError(f"weight-narrow-range is for the methods {', '.join(NARROW_METHODS)}")
+        return True
+
     def _input(self) -> QuantizationAttr | None:
         if not self.input_type:
             return None
         grouped = self.input_group_size is not None
+        if self.input_scale_rounding == "midmax" and isinstance(element(self.input_type), Integer):
+            raise ValueError("midmax rounds the scales of float codes; use mx, floor, ceil or round for integers")
         return QuantizationAttr(
             element_type(element(self.input_type)),
             scale=_scale("input-scale", self.input_scale, self.input_scale_scale, self.input_scale_group_size),
@@ -223,6 +218,42 @@ def weight_of(op: Operation) -> SSAValue:
     return op.table if isinstance(op, EmbeddingOp) else op.operands[1]
 
 
+def check_kinds(ops: tuple[str, ...], who: str) -> None:
+    """InputError for a kind of layer that does not exist."""
+    for kind in ops:
+        if kind not in KINDS:
+            raise InputError(f"{who}: unknown kind of layer '{kind}', expected {', '.join(KINDS)}")
+
+
+def refuse_quantized(module: ModuleOp, patterns: tuple[str, ...], who: str) -> None:
+    """InputError when a pattern speaks of layers that multiply codes already."""
+    done = [module_name(op) for op in module.walk() if isinstance(op, QuantizedMatmulOp)]
+    for pattern in patterns:
+        hits = [name for name in done if matches(name, pattern)]
+        if hits:
+            raise InputError(
+                f"{who}: {len(hits)} layers that match '{pattern}' are quantized already, such as "
+                f"'{hits[0]}'; start from the original model"
+            )
+
+
+def is_quantized(layer: LinearOp | EmbeddingOp) -> bool:
+    """True when a layer's weight is codes, dequantized or not."""
+    weight = weight_of(layer)
+    return isinstance(weight.owner, DequantizeOp) or as_tensor(weight.type) is None
+
+
+def why_left_alone(layer: Operation, ops: tuple[str, ...], *, excluded: bool) -> str:
+    """Why a layer is not quantized that a recipe for some kinds of layers did not choose."""
+    if excluded:
+        return f"{NOT_QUANTIZED}excluded by the recipe"
+    if kind_of(layer) not in ops and kind_of(layer) == "router":
+        return f"{NOT_QUANTIZED}router of a mixture of experts"
+    if kind_of(layer) not in ops:
+        return f"{NOT_QUANTIZED}the recipe is for {' and '.join(ops)} layers"
+    return f"{NOT_QUANTIZED}matched by no rule of the recipe"
+
+
 def match_all(patterns: tuple[str, ...], layers: Collection[str], who: str) -> list[str]:
     """Names matched by any pattern; InputError names a pattern that matches nothing."""
     matched: list[str] = []
@@ -250,7 +281,7 @@ def check_layer(name: str, layer: LinearOp | EmbeddingOp, scheme: SchemeAttr) ->
     """InputError when a layer's shapes do not admit the scheme."""
     try:
         if isinstance(scheme.weight, QuantizationAttr):
-            check_groups(scheme.weight, shape_of(weight_of(layer))[-1])
+            check_groups(scheme.weight, shape_of(weight_of(layer)))
             scheme.weight.tensor_type(shape_of(weight_of(layer)))
         if isinstance(scheme.input, QuantizationAttr):
             if isinstance(layer, EmbeddingOp):
@@ -260,12 +291,13 @@ def check_layer(name: str, layer: LinearOp | EmbeddingOp, scheme: SchemeAttr) ->
         raise InputError(f"layer '{name}': {e}") from e
 
 
-def check_groups(wanted: QuantizationAttr, size: int) -> None:
-    """VerifyException when groups do not divide a layer's input size and may not be padded."""
-    group = wanted.group_size.data if isinstance(wanted.group_size, IntAttr) else 1
+def check_groups(wanted: QuantizationAttr, shape: tuple[int, ...]) -> None:
+    """VerifyException when groups do not divide a weight's dimension and may not be padded."""
+    group, size = wanted.group_size.data if isinstance(wanted.group_size, IntAttr) else 1, shape[wanted.group_axis]
     if size % group and not wanted.allows_padding:
         raise VerifyException(
-            f"group_size {group} does not divide its input size {size}; use a divisor, "
+            f"group_size {group} does not divide its {'output' if wanted.group_axis == 0 else 'input'} size {size}; "
+            "use a divisor, "
             "or allow a short last group with weight-pad (llmir quantize --pad)"
         )
 

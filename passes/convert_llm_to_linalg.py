@@ -8,7 +8,8 @@ integers become signless ones.
 
 Weights become arguments of the functions that load them, or whose callees do, after their own arguments and in
 the order the module declares them: `weight_arguments` in Python gives their names in the store. With
-`weights=constants` they are written into the text instead, which is for small models.
+`weights=constants` they are written into the text instead, which is for small models. Mixed and sparse codes have
+no form of their own: constants of these types are written as the floats they stand for, all else is refused.
 
 Products of codes on both sides are summed as i32, exactly, wherever neither side's parameters change along K
 within a run of at least two elements; other products are computed in f32 from dequantized values. Sums of floats
@@ -38,6 +39,7 @@ from xdsl.dialects.builtin import (
     ModuleOp,
     Signedness,
     TensorType,
+    f32,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
@@ -77,10 +79,19 @@ from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedFormat
 from llmir.passes.linalg import model, quantization
 from llmir.passes.linalg.builder import Graph, Size, element_type, shape_of
-from llmir.passes.linalg.values import Codes, Value, assemble, constant_codes, real_tensor, signedness, upstream_types
+from llmir.passes.linalg.values import (
+    Codes,
+    Value,
+    assemble,
+    constant_codes,
+    is_irregular,
+    real_tensor,
+    signedness,
+    upstream_types,
+)
 from llmir.passes.locations import place
 from llmir.program.context import program_context
-from llmir.program.quantized_weights import read_quantized, weight_layouts
+from llmir.program.quantized_weights import read_quantized, real_weight, weight_layouts
 from llmir.program.store import WeightStore
 from llmir.semantics.model import rope_frequencies
 
@@ -151,14 +162,24 @@ class _Module:
         """The types of the weights a function takes as arguments."""
         if self.store is not None:
             return []
-        return [type for name in self.used[function] for type in upstream_types(self.declared[name].type)]
+        return [type for name in self.used[function] for type in self.argument_types(name)]
+
+    def argument_types(self, weight: str) -> list[Attribute]:
+        """The types of the arguments that a weight becomes."""
+        try:
+            return upstream_types(self.declared[weight].type)
+        except InputError as e:
+            raise InputError(f"weight '{weight}' as an argument: {e}; use weights=constants") from e
 
     def function(self, op: func.FuncOp) -> func.FuncOp:
         """A function in upstream MLIR."""
         name = op.sym_name.data
-        inputs = [t for type in op.function_type.inputs.data for t in upstream_types(type)]
-        results = [t for type in op.function_type.outputs.data for t in upstream_types(type)]
-        inputs += self.weight_types(name)
+        try:
+            inputs = [t for type in op.function_type.inputs.data for t in upstream_types(type)]
+            results = [t for type in op.function_type.outputs.data for t in upstream_types(type)]
+            inputs += self.weight_types(name)
+        except InputError as e:
+            raise InputError(f"{place(op)}: {e}") from e
         visibility = op.sym_visibility
         if op.is_declaration:
             return func.FuncOp(name, FunctionType.from_lists(inputs, results), Region(), visibility)
@@ -176,8 +197,10 @@ class _Module:
         weight = self.declared[name]
         if isinstance(weight.type, QuantizedTensorType):
             return constant_codes(graph, read_quantized(self.store, weight.store_key, weight.type))
-        type = cast("TensorType[Attribute]", weight.type)
-        return graph.constant(self.store[weight.store_key].read(), type.get_element_type())
+        values = real_weight(self.store, weight.store_key, weight.type).read()
+        if is_irregular(weight.type):
+            return graph.constant(values, f32)
+        return graph.constant(values, cast("TensorType[Attribute]", weight.type).get_element_type())
 
 
 class _Function:
@@ -207,6 +230,9 @@ class _Function:
         """Add what an operation becomes."""
         graph = Graph(self.block, op.location)
         try:
+            if not isinstance(op, LoadWeightOp | ConstantOp):  # those are written as what they stand for
+                for value in op.results:
+                    upstream_types(value.type)
             results = self._results(graph, op)
         except (InputError, ValueError) as e:
             raise InputError(f"{place(op)}: {e}") from e
@@ -225,6 +251,8 @@ class _Function:
                 return [self._weight(graph, op.symbol)]
             case ConstantOp() if isinstance(op.result.type, QuantizedTensorType):
                 return [constant_codes(graph, op.value)]
+            case ConstantOp():
+                return [graph.constant(op.contents.dequantize(), f32)]
             case _ if type(op) in RULES:
                 return [RULES[type(op)](self, graph, op)]
             case _ if op.dialect_name() in ("arith", "tensor", "math", "linalg"):
@@ -328,7 +356,7 @@ def _quantize(f: _Function, graph: Graph, op: QuantizeOp) -> Value:
 
 def _dequantize(f: _Function, graph: Graph, op: DequantizeOp) -> Value:
     x = f.value(op.input)
-    if isinstance(x, Codes):
+    if isinstance(x, Codes) or is_irregular(op.input.type):
         return real_tensor(graph, x, _element(op.output))
     static = _static(op.scale, op.zero_point)
     assert static is not None
@@ -347,7 +375,7 @@ def _quantized_matmul(f: _Function, graph: Graph, op: QuantizedMatmulOp) -> Valu
         if run is not None and run > 1:
             sums, grouped = quantization.integer_sums(graph, x, weight, run, None)
             return quantization.scaled_sums(graph, x, weight, run, sums, grouped, bias, type)
-    if isinstance(weight, SSAValue):
+    if isinstance(weight, SSAValue) and not is_irregular(op.weight.type):
         points = None if op.zero_points is None else (f.tensor(op.zero_points), _is_signed(op.zero_points))
         group = None if op.group_size is None else op.group_size.value.data
         assert op.scales is not None

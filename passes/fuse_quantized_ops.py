@@ -4,11 +4,12 @@ better than several.
 In this order, one file of `passes/fusion` or one pass each:
 
 1. `absorb-transposes`: weights in the layout they are read in.
-2. Codes: linear(x, dequantize(w)) becomes quantized_matmul(x, w); when x is dequantized codes too, a product of
-   integers. embedding(ids, dequantize(t)) becomes embedding(ids, t). quantize(dequantize(q)) becomes q where every
-   code comes out as it was, else `llm.requantize(q)`; two requantizes become one where no code comes out
-   differently. quantize(quantized_matmul(q, w)) with constant scales becomes a matmul whose result is codes:
-   `out_scale`, `out_zero_point`. dequantize(quantize(x)) is never x.
+2. Codes: linear(x, dequantize(w)) becomes quantized_matmul(x, w), also where w is mixed or sparse; when x is
+   dequantized codes too and w is dense, a product of integers. embedding(ids, dequantize(t)) becomes
+   embedding(ids, t). quantize(dequantize(q)) becomes q where every code comes out as it was, else
+   `llm.requantize(q)`; two requantizes become one where no code comes out differently.
+   quantize(quantized_matmul(q, w)) with constant scales becomes a matmul whose result is codes: `out_scale`,
+   `out_zero_point`. dequantize(quantize(x)) is never x.
 3. `fold-norm-scales`: static scales after a norm become part of its weight, if they are powers of two.
 4. `merge-projections`, where asked for: q, k and v, gate and up in one product.
 5. `fuse-gated-activations`: silu(gate) * up in one operation.

@@ -2,8 +2,8 @@
 
 What the target's kernels do not take is legalized first, see `legalize-for-target`. Then every `llm`, `arith`
 and `tensor` operation becomes a `kernel.call` of the target's table, and every load of a weight a `kernel.load`
-in the layout its kernel reads: dequantized once (`"dense"`), as codes, or packed
-(`#kernel.layout<kleidiai_qsi4c32p, nr=4, kr=16, sr=2>`). Of the matrix kernels the first one is taken whose
+in the layout its kernel reads: dequantized once (`"dense"`, which mixed and sparse weights always are), as codes, or
+packed (`#kernel.layout<kleidiai_qsi4c32p, nr=4, kr=16, sr=2>`). Of the matrix kernels the first one is taken whose
 operands match. Sums in i32 are exact: K products that do not fit are an error. `exact_run`, how many products of
 the two code ranges sum to less than 2^24, and `tile`, the (m, n, k) of one step, are written on the call where
 the target's table says so.
@@ -48,6 +48,7 @@ from llmir.dialects.llm.model import EmbeddingOp, LinearOp, RopeOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp, integer_code, shape_of
 from llmir.dialects.llm.sparse_types import SparseQuantizedTensorType
 from llmir.dialects.llm.types import FLOATS, QuantizedTensorType, as_tensor, float_dtype
+from llmir.dialects.llm.values import dense_attribute
 from llmir.dialects.llm.weights import LoadWeightOp, WeightOp
 from llmir.errors import InputError
 from llmir.formats.elements import Integer
@@ -106,6 +107,10 @@ class _Lowering:
                 self.load(op)
             case DequantizeOp() if isinstance(op.input.owner, LoadWeightOp):
                 self.load_dense(op)
+            case DequantizeOp() if isinstance(op.input.owner, ConstantOp) and _irregular(op) is not None:
+                self.constant_dense(op)
+            case ConstantOp():
+                pass
             case _ if (irregular := _irregular(op)) is not None:
                 raise InputError(f"{place(op)}: target '{self.target.name}' has no kernel for {irregular}")
             case CastCodesOp() if isinstance(op.input.owner, LoadWeightOp):
@@ -123,14 +128,7 @@ class _Lowering:
             case tensor.ExtractSliceOp():
                 self.slice_last(op)
             case (
-                ConstantOp()
-                | arith.ConstantOp()
-                | tensor.DimOp()
-                | func.CallOp()
-                | func.ReturnOp()
-                | CallOp()
-                | LoadOp()
-                | WeightOp()
+                arith.ConstantOp() | tensor.DimOp() | func.CallOp() | func.ReturnOp() | CallOp() | LoadOp() | WeightOp()
             ):
                 pass
             case QuantizeOp():
@@ -145,7 +143,8 @@ class _Lowering:
                 long = [] if op.long_factors is None else [op.long_factors]
                 self.call(op, self.kernel(op), [op.input, zero.result, op.factors, *long], dict(op.properties))
             case _:
-                constants = dict(op.properties) if op.name.startswith("llm.") else {}
+                # what arith operations have there are licences (fastmath), no constants
+                constants = {} if op.name.startswith("arith.") else dict(op.properties)
                 self.call(op, self.kernel(op), list(op.operands), constants)
 
     def kernel(self, op: Operation) -> str:
@@ -187,6 +186,14 @@ class _Lowering:
         assert isinstance(source, LoadWeightOp)
         load = LoadOp(source.symbol, self.target.dense_layout, op.input.type, self.computed(op.output.type))
         _replace(op, [load, *self.rounding(load.result, op.output.type)])
+
+    def constant_dense(self, op: DequantizeOp) -> None:
+        """Mixed or sparse codes in the text are dequantized in the text."""
+        source, computed = op.input.owner, as_tensor(self.computed(op.output.type))
+        assert isinstance(source, ConstantOp)
+        assert computed is not None
+        real = arith.ConstantOp(dense_attribute(source.contents.dequantize(), computed.element_type))
+        _replace(op, [real, *self.rounding(real.result, op.output.type)])
 
     def convert(self, op: arith.ExtFOp | arith.TruncFOp) -> None:
         """A float type as another; a dense weight is loaded so where it becomes wider."""
@@ -291,9 +298,9 @@ class _Lowering:
             assert op.bits is not None
             code = integer_code(type, op.bits.value.data)
             constants = {"bits": op.bits, "signed": IntegerAttr.from_bool(code.signed)}
-        for key, value in (("scale", op.scale), ("zero_point", op.zero_point)):
-            if value is not None:
-                constants[key] = value
+        for key in ("scale", "zero_point", "scale_rounding"):
+            if key in op.properties:
+                constants[key] = op.properties[key]
         kernel = self.kernel(op) if isinstance(type, QuantizedTensorType) else self.plain_kernel(op)
         _replace(op, [CallOp(kernel, [op.input], [type], constants)])
 

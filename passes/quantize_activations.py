@@ -4,8 +4,8 @@ linear(x, w) becomes linear(dequantize(quantize(x)), w). Static schemes take the
 from the layer's `llm.input_statistics`, written by `calibrate`: scale = absmax / 2^(b-1) for b-bit integers,
 absmax / largest value for float codes, or asymmetric (max - min) / (2^b - 1) over a range widened to contain
 0; the methods `mlc_fp8` and `unit_scale` (which needs no statistics) have their own formulas. Dynamic schemes
-compute them at run time, for each tensor, token or group. Layers that quantize the same value in the same way
-share one quantize.
+compute them at run time, for each tensor, token or group, and round powers of two as the scheme says. Layers that
+quantize the same value in the same way share one quantize.
 
 The scheme's input part and the statistics are removed once they are used.
 """
@@ -21,6 +21,7 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     ModuleOp,
     NoneAttr,
+    StringAttr,
 )
 from xdsl.ir import Attribute, SSAValue
 from xdsl.passes import ModulePass
@@ -41,9 +42,11 @@ from llmir.quantizers.minmax import parameters_of_range
 from llmir.quantizers.mlc_fp8 import MLC_FP8
 from llmir.quantizers.mlc_fp8 import scale_of_absmax as mlc_scale
 from llmir.quantizers.parameters import Parameters, Stored
+from llmir.quantizers.power_of_two import ROUNDINGS
 from llmir.quantizers.unit_scale import UNIT_SCALE
 
-Pair = tuple[SSAValue, Attribute, DenseIntOrFPElementsAttr | None, DenseIntOrFPElementsAttr | None]
+Constant = DenseIntOrFPElementsAttr | None
+Pair = tuple[SSAValue, Attribute, Constant, Constant, StringAttr | None]
 
 
 @dataclass(frozen=True)
@@ -67,25 +70,21 @@ class ActivationQuantizationPass(ModulePass):
 def quantized_input(layer: LinearOp, wanted: QuantizationAttr, shared: dict[Pair, SSAValue]) -> SSAValue:
     """The layer's input after quantize and dequantize."""
     type = wanted.tensor_type(shape_of(layer.input))
-    scale = zero_point = None
+    scale = zero_point = rounding = None
     if not wanted.is_dynamic:
         scale, zero_point = static_parameters(layer, wanted, type)
-    return insert_pair(layer, type, scale, zero_point, shared)
+    elif wanted.scale_rounding.data != ROUNDINGS[0]:
+        rounding = wanted.scale_rounding
+    return insert_pair(layer, QuantizeOp(layer.input, type, scale, zero_point, rounding), shared)
 
 
-def insert_pair(
-    layer: LinearOp,
-    type: QuantizedTensorType,
-    scale: DenseIntOrFPElementsAttr | None,
-    zero_point: DenseIntOrFPElementsAttr | None,
-    shared: dict[Pair, SSAValue],
-) -> SSAValue:
-    """The layer's input after quantize and dequantize, which layers that quantize it alike share."""
+def insert_pair(layer: LinearOp, quantize: QuantizeOp, shared: dict[Pair, SSAValue]) -> SSAValue:
+    """The layer's input after a quantize and dequantize, which layers that quantize it alike share."""
     x = layer.input
-    key = (x, type, scale, zero_point)
+    key = (x, quantize.output.type, quantize.scale, quantize.zero_point, quantize.scale_rounding)
     if key in shared:
+        quantize.erase()
         return shared[key]
-    quantize = QuantizeOp(x, type, scale, zero_point)
     quantize.output.name_hint = "quantized"
     dequantize = DequantizeOp(quantize.output, x.type)
     dequantize.output.name_hint = "dequantized"

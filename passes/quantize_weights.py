@@ -2,8 +2,9 @@
 
 Every `llm.weight` a scheme speaks of changes its type to an `!llm.quantized_tensor`; its loads are followed
 by `llm.dequantize`, so that the program computes the same thing with the quantized values. Tensors are read,
-quantized and stored in chunks of rows: memory stays far below the model's size. A weight written in the text
-(`arith.constant dense<...>`) becomes an `llm.constant` followed by `llm.dequantize`; that needs no program.
+quantized and stored in chunks of rows (of whole groups, where rows share one): memory stays far below the model's
+size. A weight written in the text (`arith.constant dense<...>`) becomes an `llm.constant` followed by
+`llm.dequantize`; that needs no program.
 
 A weight that several layers share (tied embeddings) is quantized once; the layers must agree on how. A weight
 that is quantized already is quantized again from its dequantized values, and its layers carry a remark that says
@@ -21,7 +22,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, TensorType, f32
+from xdsl.dialects.builtin import ModuleOp, ShapedType, TensorType, f32
 from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
@@ -30,7 +31,6 @@ from llmir.dialects.llm.attributes import QuantizationAttr
 from llmir.dialects.llm.constant import ConstantOp, ConstantType
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import DequantizeOp, shape_of
-from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.values import dense_array
 from llmir.dialects.llm.weights import LoadWeightOp, WeightOp, loads, weights
 from llmir.errors import InputError
@@ -40,7 +40,7 @@ from llmir.passes.locations import InlineWeight, inline_weight, loaded_weight, m
 from llmir.passes.remarks import remark
 from llmir.program.absent import AbsentTensor, is_absent
 from llmir.program.context import LLMContext, program_context
-from llmir.program.quantized_weights import dequantized, weight_layouts
+from llmir.program.quantized_weights import real_weight, weight_layouts
 from llmir.program.tensors import Tensor, row_chunks
 from llmir.program.weight_parts import pack_parts, part_layouts
 from llmir.quantizers.registry import WHOLE_TENSOR, quantize
@@ -106,7 +106,7 @@ def finish(layers: list[Layer], before: Attribute) -> None:
     for layer in layers:
         finish_part(layer, "weight")
         if isinstance(before, ConstantType):
-            remark(layer, f"quantized again, from {before.element_type} codes")
+            remark(layer, f"quantized again, from {before.get_element_type()} codes")
 
 
 def layers_by_weight(module: ModuleOp) -> dict[str, list[Layer]]:
@@ -151,7 +151,7 @@ def agreed(which: str, layers: list[Layer]) -> QuantizationAttr | None:
 
 def shape_of_weight(weight: WeightOp) -> tuple[int, ...]:
     """The shape of a weight."""
-    assert isinstance(weight.type, TensorType | QuantizedTensorType)
+    assert isinstance(weight.type, ShapedType)
     return tuple(weight.type.get_shape())
 
 
@@ -187,7 +187,7 @@ def stored_parts(program: LLMContext, weight: WeightOp, wanted: QuantizationAttr
         suffix: store.writer(*layout) if journal is None else journal.writer(name + suffix, *layout)
         for suffix, layout in part_layouts(shape, format).items()
     }
-    source = dequantized(store, name, weight.type) if isinstance(weight.type, QuantizedTensorType) else store[name]
+    source = real_weight(store, name, weight.type)
     for parts in quantized_chunks(source, name, format, wanted):
         for suffix, part in parts.items():
             writers[suffix].append(part)
@@ -197,9 +197,9 @@ def stored_parts(program: LLMContext, weight: WeightOp, wanted: QuantizationAttr
 def quantized_chunks(
     tensor: Tensor, name: str, format: QuantizedFormat, wanted: QuantizationAttr
 ) -> Iterator[dict[str, NDArray[Any]]]:
-    """The stored parts of a tensor, chunk by chunk of rows where rows do not depend on each other."""
-    independent = format.rows_are_independent(len(tensor.shape)) and wanted.method.data not in WHOLE_TENSOR
-    chunks = row_chunks(tensor, 4) if independent else [(0, tensor.shape[0])]
+    """The stored parts of a tensor, chunk by chunk of rows that share nothing with those of another chunk."""
+    together = None if wanted.method.data in WHOLE_TENSOR else format.rows_that_share(len(tensor.shape))
+    chunks = [(0, tensor.shape[0])] if together is None else row_chunks(tensor, 4, together)
     for start, stop in chunks:
         try:
             array = quantize(tensor.rows(start, stop), format, wanted.method.data)
@@ -212,7 +212,6 @@ def quantized_chunks(
 
 def retype_load(load: LoadWeightOp, weight: WeightOp) -> None:
     """Replace a load of a weight by one of its new type."""
-    assert isinstance(weight.type, QuantizedTensorType)
     replace_weight(load, LoadWeightOp(load.symbol, weight.type))
 
 
@@ -223,7 +222,7 @@ def replace_weight(old: LoadWeightOp | InlineWeight, new: LoadWeightOp | Constan
     if isinstance(before.type, ConstantType):
         Rewriter.replace_op(old, new)
         return
-    assert isinstance(after.type, QuantizedTensorType)
+    assert isinstance(after.type, ConstantType)
     real = DequantizeOp(after, TensorType(f32, after.type.get_shape()))
     real.location, real.output.name_hint = old.location, "dequantized"
     Rewriter.replace_op(old, [new, real], [real.output])

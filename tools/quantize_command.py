@@ -39,7 +39,10 @@ from llmir.tools.console import Output, peak_memory, progress_bar
 
 OPTIONS = ("weight_type", "weight_scale", "weight_zero_point", "weight_min", "weight_method")
 """Options that are fields of `assign-schemes` under the same name."""
-WITH_SCHEME = ("weight_bit_width", "weight_group_size", "weight_quant_granularity", "weight_narrow_range")
+WITH_SCHEME = (
+    *("weight_bit_width", "weight_group_size", "weight_group_dim", "weight_quant_granularity"),
+    "weight_narrow_range",
+)
 """Brevitas' options that change a scheme, too."""
 MLLM = ".mllm"
 PLANNING = SchemeAssignmentPass | GGUFTypeAssignmentPass | WeightRenamingPass | LayerDeclarationPass
@@ -253,6 +256,8 @@ def changes(given: dict[str, Any], bits: int | None) -> dict[str, Any]:
     changed: dict[str, Any] = {name: given[name] for name in OPTIONS if name in given}
     if changed.get("weight_zero_point") == "none":
         changed["weight_zero_point"] = ""
+    if "weight_group_dim" in given:
+        changed["weight_group_axis"] = int(given["weight_group_dim"])
     if bits is not None:
         if "weight_type" in changed:
             raise UsageError("--weight-bit-width and --weight-type both say how wide a weight is; give one")

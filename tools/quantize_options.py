@@ -46,7 +46,7 @@ NOT_YET: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "bias correction": (("--bias-corr",), ()),
     "SVD of weights": (("--svd-quant",), ("--svd-quant-rank", "--svd-quant-iters")),
     "quantized attention and KV caches": (
-        (),
+        ("--replace-mha", "--functional-sdpa-quant"),
         (
             *("--quant-sdpa", "--eager-quant-sdpa-class", "--attn-quant-config", "--attn-bit-width"),
             *("--attn-quant-format", "--attn-param-method", "--attn-scale-precision", "--attn-scale-type"),
@@ -60,7 +60,6 @@ NOT_YET: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """What Brevitas has and we do not have yet: flags, and options that take a value."""
 
-PRECISIONS = click.Choice(["float_scale", "po2_scale", "signed_float_scale"])
 KINDS = click.Choice(["sym", "asym"])
 BITS = click.IntRange(2, 8)
 POSITIVE = click.IntRange(1)
@@ -77,7 +76,11 @@ SCHEMES = (
 BREVITAS = (
     click.option("--weight-bit-width", type=BITS, metavar="N", help="Bits of a weight, 2 to 8."),
     click.option("--weight-param-method", type=click.Choice(["stats", "mse", "hqo"]), help="How scales are chosen."),
-    click.option("--weight-scale-precision", type=PRECISIONS, help="What scales are."),
+    click.option(
+        "--weight-scale-precision",
+        type=click.Choice(["float_scale", "po2_scale", "signed_float_scale"]),
+        help="What scales are.",
+    ),
     click.option("--weight-quant-type", type=KINDS, help="Without or with zero points."),
     click.option("--weight-quant-format", metavar="F", help="int, float_eXmY, float_ocp_eXmY or float_fnuz_eXmY."),
     click.option(
@@ -87,9 +90,16 @@ BREVITAS = (
         help="Weights that share a scale.",
     ),
     click.option("--weight-group-size", "--group-size", type=POSITIVE, metavar="N", help="Weights of a group."),
-    click.option("--weight-group-dim", type=click.Choice(["0", "1"]), help="Along which dimension groups run: 1."),
+    click.option(
+        "--weight-group-dim", type=click.Choice(["0", "1"]), help="Dimension groups run along: 1, the input, or 0."
+    ),
     click.option("--quantize-weight-zero-point", is_flag=True, default=None, help="Integer zero points."),
-    click.option("--weight-narrow-range", is_flag=True, default=None, help="Leave out the most negative code."),
+    click.option(
+        "--weight-narrow-range",
+        is_flag=True,
+        default=None,
+        help="Leave out the lowest signed code, or the highest unsigned one.",
+    ),
     click.option(
         "--scale-rounding-func-type",
         type=click.Choice(["round", "ceil", "floor", "midmax"]),
@@ -98,7 +108,9 @@ BREVITAS = (
     click.option("--scaling-min-val", type=click.FloatRange(0), metavar="X", help="Smallest range of weights."),
     click.option("--input-bit-width", type=BITS, metavar="N", help="Bits of an input; without it inputs are float."),
     click.option("--input-param-method", type=click.Choice(["stats", "mse"]), help="How input scales are chosen."),
-    click.option("--input-scale-precision", type=PRECISIONS, help="What input scales are."),
+    click.option(
+        "--input-scale-precision", type=click.Choice(["float_scale", "po2_scale"]), help="What input scales are."
+    ),
     click.option(
         "--input-scale-type",
         type=click.Choice(["static", "dynamic", "no_scale"]),

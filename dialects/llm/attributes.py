@@ -53,6 +53,8 @@ class QuantizationAttr(ParametrizedAttribute):
     one scale for each output channel of a weight (its rows), `per_token` one for each row of an activation.
     `scale_rounding` is how scales that are powers of two are rounded (`llmir.quantizers.power_of_two`);
     `smallest_range` the least range (largest magnitude, or largest less smallest value) a scale is computed from.
+    `axis=0` lets a weight's groups run along its rows instead of its last dimension. `narrow_range=true` leaves out one
+    code: the lowest of signed integers, the highest of unsigned ones.
     `pad=true` allows a short last group. `dynamic=true`: parameters are computed from the values at run time.
     """
 
@@ -64,6 +66,7 @@ class QuantizationAttr(ParametrizedAttribute):
     min: AnyFloat | ScaleType | NoneAttr
     granularity: StringAttr
     group_size: IntAttr | NoneAttr
+    axis: IntAttr | NoneAttr
     method: StringAttr
     scale_rounding: StringAttr
     smallest_range: FloatAttr
@@ -80,6 +83,7 @@ class QuantizationAttr(ParametrizedAttribute):
         min: AnyFloat | ScaleType | None = None,
         granularity: str = PER_TENSOR,
         group_size: int | None = None,
+        axis: int | None = None,
         method: str = "absmax",
         scale_rounding: str = "mx",
         smallest_range: float = 0.0,
@@ -94,6 +98,7 @@ class QuantizationAttr(ParametrizedAttribute):
             min or NoneAttr(),
             StringAttr(granularity),
             NoneAttr() if group_size is None else IntAttr(group_size),
+            NoneAttr() if axis is None else IntAttr(axis),
             StringAttr(method),
             StringAttr(scale_rounding),
             FloatAttr(smallest_range, f64),
@@ -112,13 +117,19 @@ class QuantizationAttr(ParametrizedAttribute):
         """True when the last group may be short."""
         return bool(self.pad.value.data)
 
+    @property
+    def group_axis(self) -> int:
+        """The dimension groups run along: 0, or -1 for the last."""
+        return -1 if isinstance(self.axis, NoneAttr) else 0
+
     def tensor_type(self, shape: Sequence[int]) -> QuantizedTensorType:
         """The type a tensor of `shape` gets, `per_channel` and `per_token` both being along dimension 0.
 
-        VerifyException when a group does not divide the last dimension and padding is not allowed.
+        VerifyException when a group does not divide its dimension and padding is not allowed.
         """
         group = self.group_size.data if isinstance(self.group_size, IntAttr) else None
-        pad = -shape[-1] % group if group and self.allows_padding and shape[-1] > 0 else 0
+        size = shape[self.group_axis]
+        pad = -size % group if group and self.allows_padding and size > 0 else 0
         symmetric = isinstance(self.zp, NoneAttr) and isinstance(self.min, NoneAttr)
         return QuantizedTensorType(
             shape,
@@ -128,7 +139,7 @@ class QuantizationAttr(ParametrizedAttribute):
             min=None if isinstance(self.min, NoneAttr) else self.min,
             symmetric=symmetric and isinstance(element_of(self.element_type), Integer),
             group_size=group,
-            axis=0 if self.granularity.data in (PER_CHANNEL, PER_TOKEN) else None,
+            axis=0 if self.group_axis == 0 or self.granularity.data in (PER_CHANNEL, PER_TOKEN) else None,
             pad=pad or None,
         )
 
@@ -165,6 +176,8 @@ class QuantizationAttr(ParametrizedAttribute):
         grouped = isinstance(self.group_size, IntAttr)
         if grouped != (self.granularity.data == PER_GROUP):
             raise VerifyException("group_size is given exactly when granularity is per_group")
+        if isinstance(self.axis, IntAttr) and (self.axis.data != 0 or not grouped):
+            raise VerifyException("axis=0 is for groups along the rows; leave axis out for everything else")
         # what remains are the type's own rules, checked on a shape any group divides
         self.tensor_type(self.smallest_shape)
 
@@ -173,9 +186,9 @@ class QuantizationAttr(ParametrizedAttribute):
         """The smallest [rows, columns] that groups of every level divide."""
         sizes = [t.group_size for t in (self.scale, self.zp, self.min) if isinstance(t, ScaleType)]
         second = math.lcm(*(s.data for s in sizes if isinstance(s, IntAttr) and s.data > 0))
-        if isinstance(self.group_size, IntAttr):
+        if isinstance(self.group_size, IntAttr) and self.group_axis != 0:
             return 1, self.group_size.data * second
-        return second, 1
+        return second * (self.group_size.data if isinstance(self.group_size, IntAttr) else 1), 1
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -200,6 +213,7 @@ class QuantizationAttr(ParametrizedAttribute):
                     "min": parser.parse_type,
                     "granularity": word,
                     "group_size": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
+                    "axis": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
                     "method": word,
                     "scale_rounding": word,
                     "smallest_range": number,
@@ -217,6 +231,7 @@ class QuantizationAttr(ParametrizedAttribute):
             given.get("min", NoneAttr()),
             given.get("granularity", StringAttr(PER_GROUP if grouped else PER_TENSOR)),
             given.get("group_size", NoneAttr()),
+            given.get("axis", NoneAttr()),
             given.get("method", StringAttr("absmax")),
             given.get("scale_rounding", StringAttr(ROUNDINGS[0])),
             given.get("smallest_range", FloatAttr(0.0, f64)),
@@ -238,6 +253,8 @@ class QuantizationAttr(ParametrizedAttribute):
             printer.print_string(f", granularity={self.granularity.data}")
             if isinstance(self.group_size, IntAttr):
                 printer.print_string(f", group_size={self.group_size.data}")
+            if isinstance(self.axis, IntAttr):
+                printer.print_string(f", axis={self.axis.data}")
             printer.print_string(f", method={self.method.data}")
             if self.scale_rounding.data != ROUNDINGS[0]:
                 printer.print_string(f", scale_rounding={self.scale_rounding.data}")
@@ -274,10 +291,10 @@ class SchemeAttr(ParametrizedAttribute):
                 raise VerifyException("per_token is for inputs; a weight's rows are its channels: use per_channel")
         if isinstance(self.input, NoneAttr):
             return
-        if self.input.is_dynamic and self.input.scale_rounding.data != ROUNDINGS[0]:
-            raise VerifyException("scales computed at run time are rounded as mx does; remove scale_rounding")
         if self.input.granularity.data == PER_CHANNEL:
             raise VerifyException("an input's rows are tokens: use per_token instead of per_channel")
+        if isinstance(self.input.axis, IntAttr):
+            raise VerifyException("an input's groups run along its last dimension; remove axis")
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:

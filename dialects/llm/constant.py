@@ -34,23 +34,25 @@ from xdsl.utils.exceptions import VerifyException
 
 from llmir.dialects.llm.element_types import scale_type
 from llmir.dialects.llm.mixed import MixedQuantizedTensorType
+from llmir.dialects.llm.sparse_types import SparseQuantizedTensorType
 from llmir.dialects.llm.types import QuantizedTensorType, shape_text
 from llmir.dialects.llm.values import dense_array, dense_attribute
 from llmir.formats.elements import Element, Integer
 from llmir.formats.mixed import MixedArray, MixedFormat, check_selector
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
+from llmir.formats.sparse import SparseArray, pack_sparse
 
 DENSE = MessageConstraint(BaseAttr(DenseIntOrFPElementsAttr), "expected dense<...>")
 RESULT = MessageConstraint(
-    BaseAttr(QuantizedTensorType) | BaseAttr(MixedQuantizedTensorType),
-    "a constant is an !llm.quantized_tensor or an !llm.mixed_quantized_tensor",
+    BaseAttr(QuantizedTensorType) | BaseAttr(MixedQuantizedTensorType) | BaseAttr(SparseQuantizedTensorType),
+    "a constant is an !llm quantized, mixed_quantized or sparse_quantized tensor",
 )
 
 Dense = DenseIntOrFPElementsAttr[Any]
 Kind = Element | MixedFormat | np.dtype[Any]
 """What a part holds: codes of a format or of several, or floats of a dtype."""
-ConstantType = QuantizedTensorType | MixedQuantizedTensorType
-ConstantValue = QuantizedArray | MixedArray
+ConstantType = QuantizedTensorType | MixedQuantizedTensorType | SparseQuantizedTensorType
+ConstantValue = QuantizedArray | MixedArray | SparseArray
 SELECTOR = Integer(8, signed=False)
 
 
@@ -63,7 +65,8 @@ class ConstantOp(IRDLOperation, HasFolderInterface):
     codebooks are their bit patterns, as unsigned integers. `scale`, and `zero_point` or `min` exactly when
     the type has one, have the type's parameter shape and the element types it names. Parameters that are
     quantized themselves are codes too, with their scales in `scale_scale`, `zero_point_scale` and `min_scale`.
-    A mixed tensor has `selector`, the index of the format of each row.
+    A mixed tensor has `selector`, the index of the format of each row. A sparse tensor is written as its dense type,
+    zeros included; they must fit its pattern.
     """  # noqa: E501
 
     name = "llm.constant"
@@ -118,10 +121,14 @@ class ConstantOp(IRDLOperation, HasFolderInterface):
                 raise VerifyException(f"{type} needs {name}")
         if isinstance(type, MixedQuantizedTensorType):
             _check_rows(self.properties, type.format())
+        if isinstance(type, SparseQuantizedTensorType):
+            _check_pattern(DictionaryAttr(self.properties), type)
 
 
 def part_layout(type: ConstantType) -> dict[str, tuple[Kind, tuple[int, ...]]]:
     """What each part of a constant of a type holds, and its shape."""
+    if isinstance(type, SparseQuantizedTensorType):
+        return part_layout(type.dense)
     format, shape = type.format(), type.get_shape()
     if isinstance(format, MixedFormat):
         rows = shape[:1]
@@ -167,6 +174,13 @@ def _check_rows(parts: Mapping[str, Attribute], format: MixedFormat) -> None:
         _check_range("codes", codes[selector == index], element)
 
 
+def _check_pattern(parts: DictionaryAttr, type: SparseQuantizedTensorType) -> None:
+    try:
+        constant_array(parts, type)
+    except ValueError as e:
+        raise VerifyException(f"codes: {e}") from e
+
+
 def _check_range(name: str, values: NDArray[Any], element: Element) -> None:
     low, high = _code_range(element)
     codes = values.astype(np.int64)
@@ -194,7 +208,10 @@ def constant_parts(value: ConstantValue, type: ConstantType) -> dict[str, Attrib
     """The properties of a constant."""
     if isinstance(value, MixedArray):
         return _mixed_parts(value)
-    assert isinstance(type, QuantizedTensorType)
+    if isinstance(type, SparseQuantizedTensorType):
+        assert isinstance(value, SparseArray)
+        return constant_parts(value.unpack(), type.dense)
+    assert isinstance(value, QuantizedArray)
     arrays: dict[str, NDArray[Any]] = {"codes": value.codes}
     for name, parameter in (("scale", value.scale), ("zero_point", value.zero_point), ("min", value.minimum)):
         if isinstance(parameter, QuantizedArray):
@@ -227,7 +244,11 @@ def _part_type(kind: Kind) -> Attribute:
 
 
 def constant_array(parts: DictionaryAttr, type: ConstantType) -> ConstantValue:
-    """The value of a constant's properties, see `constant_parts`."""
+    """The value of a constant's properties, see `constant_parts`; ValueError when codes do not fit a sparse pattern."""
+    if isinstance(type, SparseQuantizedTensorType):
+        dense = constant_array(parts, type.dense)
+        assert isinstance(dense, QuantizedArray)
+        return pack_sparse(dense, type.pattern)
     format = type.format()
     if isinstance(format, MixedFormat):
         return _mixed_array(parts, format)

@@ -126,8 +126,6 @@ class FoldedByDefinition(HasFolderInterface):
 
 def _is_writable(type: Attribute) -> bool:
     """True when there is an operation for constants of a type: `arith.constant` has no signed or unsigned integers."""
-    if isinstance(type, SparseQuantizedTensorType):
-        return False
     scalar = scalar_type(type)
     if isinstance(scalar, IntegerType):
         return cast("IntegerType", scalar).signedness.data is Signedness.SIGNLESS

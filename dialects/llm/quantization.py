@@ -14,6 +14,7 @@ from xdsl.dialects.builtin import (
     AnyFloatConstr,
     BoolAttr,
     DenseIntOrFPElementsAttr,
+    Float8E8M0FNUType,
     FloatAttr,
     IntegerAttr,
     IntegerType,
@@ -52,6 +53,7 @@ from llmir.dialects.llm.types import (
     shape_text,
 )
 from llmir.formats.elements import Integer
+from llmir.quantizers.power_of_two import ROUNDINGS
 
 FLOAT_TENSOR: AttrConstraint = MessageConstraint(TensorType.constr(AnyFloatConstr), "expected a tensor of floats")
 BIAS: AttrConstraint = MessageConstraint(
@@ -177,7 +179,9 @@ class QuantizeOp(CallFormat, FoldedByDefinition):
     With a plain tensor result, code = clamp(round(value / scale) + zero_point), and `scale`, `zero_point` and `bits`
     are constants; there is one scale, or one for each index of the last dimension. With an `!llm.quantized_tensor`
     result, code = clamp(round(value / scale + zero_point)), which is another code only for ties; the parameters
-    travel inside the value: constant if `scale` is given, otherwise computed from the values at run time (dynamic).
+    travel inside the value: constant if `scale` is given, otherwise computed from the values at run time (dynamic);
+    `scale_rounding` then is how scales that are powers of two are rounded (floor, ceil, round or midmax; without it as
+    the MX formats' are, see `llmir.quantizers.power_of_two`).
 
     With an `!llm.mixed_quantized_tensor` result, `selector` says for each row which of the formats it has;
     `average_bits` lets the rows with most to gain have the wider ones, within that many bits a code.
@@ -193,6 +197,7 @@ class QuantizeOp(CallFormat, FoldedByDefinition):
     symmetric = opt_prop_def(BoolAttr)
     selector = opt_prop_def(DenseIntOrFPElementsAttr)
     average_bits = opt_prop_def(FloatAttr)
+    scale_rounding = opt_prop_def(StringAttr)
 
     traits = traits_def(Pure())
     irdl_options = (ParsePropInAttrDict(),)
@@ -203,17 +208,20 @@ class QuantizeOp(CallFormat, FoldedByDefinition):
         result_type: Attribute,
         scale: DenseIntOrFPElementsAttr | None = None,
         zero_point: DenseIntOrFPElementsAttr | None = None,
+        scale_rounding: StringAttr | None = None,
     ):
         super().__init__(
             operands=[input],
             result_types=[result_type],
-            properties={"scale": scale, "zero_point": zero_point},
+            properties={"scale": scale, "zero_point": zero_point, "scale_rounding": scale_rounding},
         )
 
     def verify_(self) -> None:
         """Check shapes and parameters."""
         check_same_shape(self.input, self.output, "input", "result")
         type = self.output.type
+        if self.scale_rounding is not None:
+            self._verify_scale_rounding(type, self.scale_rounding.data)
         if isinstance(type, MixedQuantizedTensorType):
             self._verify_mixed(type)
             return
@@ -231,6 +239,18 @@ class QuantizeOp(CallFormat, FoldedByDefinition):
         counts, where = plain_counts(shape_of(self.output))
         code = integer_code(type, self.bits.value.data)
         check_parameters(self.scale, self.zero_point, counts, where, code)
+
+    def _verify_scale_rounding(self, type: Attribute, rounding: str) -> None:
+        powers = isinstance(type, QuantizedTensorType) and isinstance(type.scale, Float8E8M0FNUType)
+        if self.scale is not None or not powers:
+            raise VerifyException(
+                "scale_rounding is for scales that are powers of two (f8E8M0FNU) and computed at run time; remove it"
+            )
+        if rounding not in ROUNDINGS[1:]:
+            raise VerifyException(f"scale_rounding is '{rounding}', expected one of {', '.join(ROUNDINGS[1:])}")
+        element = cast("QuantizedTensorType", type).element
+        if rounding == "midmax" and isinstance(element, Integer):
+            raise VerifyException(f"scale_rounding midmax is for float codes, {element.name} are integers")
 
     def _verify_mixed(self, type: MixedQuantizedTensorType) -> None:
         if self.scale is not None or self.zero_point is not None or self.bits is not None:

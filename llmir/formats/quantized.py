@@ -8,6 +8,7 @@ The second level is multiplied first: scale = scale_code * scale_scale in float3
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,20 +49,30 @@ class QuantizedFormat:
 
     @property
     def lowest(self) -> float:
-        """The smallest code in use: narrow range leaves out the most negative integer."""
+        """The smallest code in use: narrow range leaves out the most negative of signed integers."""
         narrow = self.narrow_range and isinstance(self.element, Integer) and self.element.signed
         return self.element.minimum + (1 if narrow else 0)
 
+    @property
+    def highest(self) -> float:
+        """The largest code in use: narrow range leaves out the largest of unsigned integers."""
+        narrow = self.narrow_range and isinstance(self.element, Integer) and not self.element.signed
+        return self.element.maximum - (1 if narrow else 0)
+
     def rows_are_independent(self, rank: int) -> bool:
         """True when no two rows (indices of dimension 0) of a tensor of this rank share a parameter of any level."""
+        return self.rows_that_share(rank) == 1
+
+    def rows_that_share(self, rank: int) -> int | None:
+        """How many rows in succession share parameters of any level with each other only; None: all of them do."""
         g = self.granularity
-        if g.group_size is None:
-            own = g.axis == 0
-        else:
-            own = g.group_axis(rank) != 0
+        if g.group_size is None and g.axis != 0:
+            return None
+        own = g.group_size if g.group_size is not None and g.group_axis(rank) == 0 else 1
         nested = [p for p in (self.scale, self.zero_point, self.minimum) if isinstance(p, QuantizedFormat)]
-        parameter_rank = rank if g.group_size is not None else 1
-        return own and all(n.rows_are_independent(parameter_rank) for n in nested)
+        shared = [n.rows_that_share(rank if g.group_size is not None else 1) for n in nested]
+        known = [count for count in shared if count is not None]
+        return own * math.lcm(*known) if len(known) == len(shared) else None
 
 
 Values = NDArray[Any]

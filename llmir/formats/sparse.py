@@ -134,8 +134,13 @@ def check_sparse_format(format: QuantizedFormat) -> None:
 
 
 def prune(values: NDArray[np.floating], kept: NOfM) -> NDArray[np.floating]:
-    """The values with all but the N largest magnitudes of every M set to zero; of equals the first are kept."""
+    """The values with all but the N largest magnitudes of every M set to zero; of equals the first are kept.
+
+    ValueError when M does not divide the last dimension, and for values that are not numbers.
+    """
     kept.kept(values.shape[-1])
+    if (unordered := np.argwhere(np.isnan(values))).size:
+        raise ValueError(f"value at {unordered[0].tolist()} is nan; pruning needs numbers")
     groups = values.reshape(*values.shape[:-1], -1, kept.m)
     order = np.argsort(-np.abs(groups), axis=-1, kind="stable")[..., kept.n :]
     pruned = groups.copy()

@@ -28,7 +28,6 @@ from llmir.formats.mixed import MixedArray, pack_mixed, unpack_mixed
 from llmir.formats.packing import pack, packed_length, unpack
 from llmir.formats.sparse import NOfM, SparseArray
 from llmir.program.store import WeightStore
-from llmir.program.tensors import MemoryTensor
 from llmir.program.weight_parts import CODES, SCALE, pack_parts, part_layouts, unpack_parts
 
 IrregularType = MixedQuantizedTensorType | SparseQuantizedTensorType
@@ -69,9 +68,11 @@ def irregular_parts(array: MixedArray | SparseArray) -> dict[str, NDArray[Any]]:
 
 
 def put_irregular(store: WeightStore, name: str, array: MixedArray | SparseArray) -> None:
-    """Add a mixed or sparse weight to a store."""
+    """Add a mixed or sparse weight to a store; large parts go to its scratch folder, if it has one."""
     for suffix, part in irregular_parts(array).items():
-        store.add(name + suffix, MemoryTensor(part))
+        writer = store.writer(part.dtype, part.shape)
+        writer.append(part)
+        store.add(name + suffix, writer.finish())
 
 
 def read_irregular(store: WeightStore, name: str, type: IrregularType) -> MixedArray | SparseArray:

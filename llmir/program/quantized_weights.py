@@ -35,7 +35,7 @@ from llmir.dialects.llm.storage import storage_dtype
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
-from llmir.program.irregular_weights import irregular_layouts
+from llmir.program.irregular_weights import irregular_layouts, read_irregular
 from llmir.program.store import WeightStore
 from llmir.program.tensors import AllOf, ComputedTensor, MemoryTensor, Tensor
 from llmir.program.weight_parts import CODES, Parameter, pack_parts, part_layouts, unpack_parts
@@ -64,32 +64,46 @@ def read_quantized(store: WeightStore, name: str, type: QuantizedTensorType) -> 
     return _read(store, name, type, _whole, _whole)
 
 
+def real_weight(store: WeightStore, key: str, type: Attribute) -> Tensor:
+    """A weight of any type as real values: floats as they are stored, codes dequantized; mixed and sparse ones at once.
+
+    InputError when a part is missing or not as its type says.
+    """
+    if isinstance(type, QuantizedTensorType):
+        return dequantized(store, key, type)
+    if isinstance(type, MixedQuantizedTensorType | SparseQuantizedTensorType):
+        return MemoryTensor(read_irregular(store, key, type).dequantize())
+    return store[key]
+
+
 def dequantized(store: WeightStore, name: str, type: QuantizedTensorType) -> ComputedTensor:
     """The real values float32 of a quantized weight, computed row by row when read."""
     granularity, shape = type.granularity, type.get_shape()
     grouped = granularity.group_size is not None
-    if grouped and granularity.group_axis(len(shape)) == 0:
-        raise InputError(f"weight '{name}' has groups along dimension 0, its rows cannot be read one by one")
+    along_rows = grouped and granularity.group_axis(len(shape)) == 0
+    together = granularity.group_size if along_rows and granularity.group_size is not None else 1
 
     def rows(start: int, stop: int) -> NDArray[Any]:
+        first = start // together * together
+
         def cut(tensor: Tensor) -> NDArray[Any]:
-            return tensor.rows(start, stop)
+            return tensor.rows(first, stop)
 
         def parameter(tensor: Tensor) -> NDArray[Any]:
-            # parameters of groups have the weight's rows; a second level of one value has no rows to cut
-            return cut(tensor) if grouped and len(tensor.shape) > 1 else tensor.read()
+            # parameters of groups along the rows have the weight's rows; a second level of one value has none to cut
+            return cut(tensor) if grouped and not along_rows and len(tensor.shape) > 1 else tensor.read()
 
         array = _read(store, name, type, cut, parameter)
-        if granularity.axis != 0:
+        if granularity.axis != 0 and not along_rows:
             return array.dequantize()
-        whole = array.with_real_parameters()
+        whole, mine = array.with_real_parameters(), (first // together, -(-stop // together))
         return QuantizedArray(
             whole.codes,
-            _channels(whole.scale, start, stop),
+            _of_rows(whole.scale, *mine),
             whole.format,
-            None if whole.zero_point is None else _channels(whole.zero_point, start, stop),
-            None if whole.minimum is None else _channels(whole.minimum, start, stop),
-        ).dequantize()
+            None if whole.zero_point is None else _of_rows(whole.zero_point, *mine),
+            None if whole.minimum is None else _of_rows(whole.minimum, *mine),
+        ).dequantize()[start - first :]
 
     parts = [store[name + suffix] for suffix in part_layouts(shape, type.format())]
     return ComputedTensor(np.dtype(np.float32), shape, rows, AllOf(parts))
@@ -102,8 +116,8 @@ def _whole(tensor: Tensor) -> NDArray[Any]:
     return tensor.read()
 
 
-def _channels(parameter: Parameter, start: int, stop: int) -> NDArray[Any]:
-    """The share rows `start` to `stop` have of parameters with one entry for each row."""
+def _of_rows(parameter: Parameter, start: int, stop: int) -> NDArray[Any]:
+    """Parameters `start` to `stop` of those with one entry for each row, or for each group of rows."""
     assert isinstance(parameter, np.ndarray)
     return parameter[start:stop]
 

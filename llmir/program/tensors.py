@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -54,17 +55,19 @@ def nbytes(tensor: Tensor) -> int:
     return int(np.prod(tensor.shape, dtype=np.int64)) * tensor.dtype.itemsize
 
 
-def row_chunks(tensor: Tensor, itemsize: int | None = None) -> Iterator[tuple[int, int]]:
+def row_chunks(tensor: Tensor, itemsize: int | None = None, together: int = 1) -> Iterator[tuple[int, int]]:
     """Row ranges of about CHUNK_BYTES each, at `itemsize` bytes an element (the tensor's own if None).
 
-    Each starts at a multiple of 8 rows, so that bits packed along the rows start on a byte.
+    Each starts at a multiple of `together` rows, which are not taken apart, and of 8, so that bits packed along the
+    rows start on a byte.
     """
     if not tensor.shape:
         yield 0, 1
         return
     rows = tensor.shape[0]
     row_bytes = max(1, int(np.prod(tensor.shape[1:], dtype=np.int64)) * (itemsize or tensor.dtype.itemsize))
-    step = max(8, CHUNK_BYTES // row_bytes // 8 * 8)
+    unit = math.lcm(8, together)
+    step = max(1, CHUNK_BYTES // row_bytes // unit) * unit
     for start in range(0, rows, step):
         yield start, min(rows, start + step)
 

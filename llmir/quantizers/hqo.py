@@ -63,7 +63,7 @@ def _lower_ends(groups: Groups, target: QuantizedFormat) -> Parameters:
         return parameters_of_scale(scale, lower, target)
 
     def refine(_lower: Candidate, tried: Parameters, decoded: Groups, beta: float) -> Candidate:
-        exact, lowest = real(tried.scale)[:, None], np.float32(target.element.minimum)
+        exact, lowest = real(tried.scale)[:, None], np.float32(target.lowest)
         steps_up = np.rint(_codes(decoded, tried)) - lowest
         return (groups - shrink(groups - decoded, beta, LOWER_END_NORM) - steps_up * exact).mean(axis=1)
 

@@ -1,7 +1,9 @@
 """Asymmetric scales from the smallest and largest value.
 
 With a zero point the range is widened to contain 0, so that 0 stays exact with an integer zero point:
-lo = min(min, 0), hi = max(max, 0); scale = (hi - lo) / (2^b - 1); zero_point = lowest code - lo / scale.
+lo = min(min, 0), hi = max(max, 0); scale = (hi - lo) / (2^b - 1); zero_point = lowest code - lo / scale. With narrow
+range there is one step less, scale = (hi - lo) / (2^b - 2), and the codes are 0 .. 2^b - 2 or, signed,
+1 - 2^(b-1) .. 2^(b-1) - 1.
 With a minimum the range is the values' own: scale = (max - min) / (2^b - 1), minimum = min (for the lowest
 code), which is what GGUF's Q4_1 family does; when minima are unsigned codes themselves, they are at most 0
 (GGUF's Q4_K family): lo = min(min, 0). An extent below the format's smallest range counts as that; without one a
@@ -46,7 +48,7 @@ def parameters_of_scale(scale: NDArray[np.float32], lo: NDArray[np.float32], tar
     stored = store_scale(scale, target)
     exact = real(stored)
     exact = np.where(exact == 0, np.float32(1), exact)
-    lowest = np.float32(target.element.minimum)
+    lowest = np.float32(target.lowest)
     if target.minimum is not None:
         return Parameters(stored, minimum=store_floats(lo - lowest * exact, target.minimum, "minimum"))
     assert target.zero_point is not None
@@ -57,7 +59,7 @@ def code_steps(target: QuantizedFormat) -> np.float32:
     """Steps from the lowest to the highest code; ValueError when the format is not asymmetric."""
     if target.symmetric or not isinstance(target.element, Integer):
         raise ValueError("minmax scales need integer codes with a zero point or a minimum; use absmax")
-    return np.float32(target.element.maximum - target.element.minimum)
+    return np.float32(target.highest - target.lowest)
 
 
 def minmax(groups: Groups, target: QuantizedFormat) -> Parameters:

@@ -34,7 +34,7 @@ def choose_formats(values: NDArray[Any], format: MixedFormat, average_bits: floa
     """
     bits = np.array([e.bits for e in format.elements])
     narrow = int(bits.argmin())
-    if bits[narrow] > average_bits:
+    if not average_bits >= bits[narrow]:
         raise ValueError(f"an average of {average_bits} bits is less than the narrowest format's {bits[narrow]}")
     errors = np.stack([_row_errors(values, format, i) for i in range(len(bits))], axis=1)
     selector = np.full(len(values), narrow)

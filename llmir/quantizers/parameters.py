@@ -98,7 +98,7 @@ def encode(groups: Groups, parameters: Parameters, target: QuantizedFormat) -> N
     if parameters.zero_point is not None:
         units += real(parameters.zero_point)[:, None]
     if target.narrow_range:
-        np.maximum(units, np.float32(target.lowest), out=units)
+        np.clip(units, np.float32(target.lowest), np.float32(target.highest), out=units)
     return target.element.encode(units)
 
 

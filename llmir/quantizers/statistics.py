@@ -124,7 +124,7 @@ def _least_squares(rows: Values, target: QuantizedFormat) -> dict[str, Values]:
     if target.symmetric:
         return {"absmax": scale * np.float32(code_magnitude(target))}
     assert found.zero_point is not None
-    lo = (np.float32(target.element.minimum) - real(found.zero_point)) * scale
+    lo = (np.float32(target.lowest) - real(found.zero_point)) * scale
     hi = lo + scale * code_steps(target)
     return {"absmax": np.maximum(np.abs(lo), np.abs(hi)), "min": lo, "max": hi}
 

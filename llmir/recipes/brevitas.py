@@ -59,7 +59,7 @@ class BrevitasOptions:
     scaling_min_val: float | None = None
     input_bit_width: int | None = None
     input_param_method: Literal["stats", "mse"] = "stats"
-    input_scale_precision: Precision = "float_scale"
+    input_scale_precision: Literal["float_scale", "po2_scale"] = "float_scale"
     input_scale_type: Literal["static", "dynamic", "no_scale"] = "static"
     input_quant_type: Literal["sym", "asym"] = "asym"
     input_quant_format: str = "int"
@@ -131,10 +131,12 @@ def recipe(options: BrevitasOptions) -> Recipe:
 
 
 def _check_options(options: BrevitasOptions) -> None:
-    if options.weight_group_dim == 0:
-        raise UsageError("--weight-group-dim 0: not available yet: groups along the output dimension")
-    if options.weight_narrow_range and (options.weight_quant_type, options.weight_quant_format) != ("sym", "int"):
-        raise UsageError("--weight-narrow-range is for symmetric integers")
+    if options.weight_group_dim == 0 and options.weight_quant_granularity != "per_group":
+        raise UsageError("--weight-group-dim 0 needs --weight-quant-granularity per_group")
+    if options.weight_narrow_range and options.weight_quant_format != "int":
+        raise UsageError(f"--weight-narrow-range is for integers, not for {options.weight_quant_format}")
+    if options.weight_narrow_range and options.weight_scale_precision == "signed_float_scale":
+        raise UsageError("--weight-narrow-range: signed scales put the largest magnitude on the code it leaves out")
     if options.quantize_weight_zero_point and options.weight_quant_type == "sym":
         raise UsageError("--quantize-weight-zero-point needs --weight-quant-type asym")
 
@@ -152,6 +154,7 @@ def _weight(o: BrevitasOptions) -> dict[str, Any]:
         "weight_zero_point": "" if not asymmetric else f"ui{bits}" if o.quantize_weight_zero_point else "f32",
         "weight_granularity": "" if grouped else granularity,
         "weight_group_size": o.weight_group_size if grouped else None,
+        "weight_group_axis": o.weight_group_dim if grouped else 1,
         "weight_pad": grouped,
         "weight_method": "signed_absmax" if precision == "signed_float_scale" else "" if method == "stats" else method,
         "weight_narrow_range": o.weight_narrow_range,
@@ -165,11 +168,10 @@ def _input(o: BrevitasOptions) -> dict[str, Any]:
         return {}
     family, type = element_of_format(o.input_quant_format, o.input_bit_width or 0, "--input-bit-width")
     scale_type, granularity = o.input_scale_type, o.input_quant_granularity
-    if o.input_scale_precision == "signed_float_scale":
-        raise UsageError("--input-scale-precision signed_float_scale: not available yet: inputs with signed scales")
     key = (family, scale_type, o.input_scale_precision, o.input_param_method)
     _check(INPUTS, key, granularity, o.input_quant_type, "--input")
     asymmetric, bits = o.input_quant_type == "asym", o.input_bit_width or 8
+    default = "ceil" if scale_type == "static" else "floor"
     if o.quantize_input_zero_point and not asymmetric:
         raise UsageError("--quantize-input-zero-point needs --input-quant-type asym")
     return {
@@ -179,18 +181,8 @@ def _input(o: BrevitasOptions) -> dict[str, Any]:
         "input_group_size": o.input_group_size if granularity == "per_group" else None,
         "input_dynamic": scale_type == "dynamic",
         "input_method": "unit_scale" if scale_type == "no_scale" else "",
-        **_input_power_of_two(o, family),
+        **_power_of_two("input", o.input_scale_precision, o.scale_rounding_func_type, default, family),
     }
-
-
-def _input_power_of_two(o: BrevitasOptions, family: str) -> dict[str, str]:
-    """The options of input scales that are powers of two; at run time they are rounded down, as in MX."""
-    rounding = o.scale_rounding_func_type
-    if o.input_scale_precision != "po2_scale" or o.input_scale_type == "static":
-        return _power_of_two("input", o.input_scale_precision, rounding, "ceil", family)
-    if family == "int" or rounding not in (None, "floor"):
-        raise UsageError("--input-scale-type dynamic: not available yet: powers of two but those of MX float formats")
-    return {"input_scale": "f8E8M0FNU"}
 
 
 def _power_of_two(part: str, precision: str, rounding: str | None, default: str, family: str) -> dict[str, str]:

@@ -94,6 +94,8 @@ def _changed(rule: SchemeAssignmentPass, changes: Mapping[str, Any]) -> SchemeAs
         changed = _consistent(changed, changes)
     if changed.weight_granularity in ("per_tensor", "per_channel") and "weight_group_size" not in changes:
         changed = replace(changed, weight_group_size=None)
+    if changed.weight_group_axis != 1 and changed.weight_group_size is None:
+        raise UsageError("--weight-group-dim 0 is for groups, give --weight-group-size N too")
     return changed
 
 

@@ -5,6 +5,7 @@ Parameter names are the operations' operands and attributes; see `registry` for 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,14 @@ def quantize(
     bits: int | None = None,
     selector: NDArray[Any] | None = None,
     average_bits: float | None = None,
+    scale_rounding: str = "mx",
 ) -> Value:
     """Codes of `input`: in a plain tensor when `result` is an integer format, else with their parameters.
 
     With `scale` [one for each group, flat] the parameters are constants; without, they are chosen from the
-    values: absmax for a symmetric format, else minmax. Rows of a mixed format have the formats of `selector`, or
-    those that are best within `average_bits`. ValueError when a value is not finite.
+    values: absmax for a symmetric format, else minmax; powers of two are rounded as `scale_rounding` says. Rows of a
+    mixed format have the formats of `selector`, or those that are best within `average_bits`. ValueError when a value
+    is not finite.
     """
     if isinstance(result, MixedFormat):
         if selector is None:
@@ -46,7 +49,8 @@ def quantize(
         return plain_quantize(input, scale=scale, bits=code.bits, signed=code.signed, zero_point=zero_point)
     values = real(input)
     if scale is None:
-        return choose_and_quantize(values, result, "absmax" if result.symmetric else "minmax")
+        target = replace(result, scale_rounding=scale_rounding)
+        return replace(choose_and_quantize(values, target, "absmax" if result.symmetric else "minmax"), format=result)
     stored = store_scale(scale.reshape(-1), result)
     point = None
     if zero_point is not None and result.zero_point is not None:

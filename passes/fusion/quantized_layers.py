@@ -1,7 +1,7 @@
 """Layers whose weights or inputs are dequantized codes: multiply the codes, look rows up in codes.
 
-- linear(x, dequantize(w)) becomes quantized_matmul(x, w), and linear(dequantize(q), dequantize(w)) becomes
-  quantized_matmul(q, w), a product of integers;
+- linear(x, dequantize(w)) becomes quantized_matmul(x, w), whether the codes of w are dense, mixed or sparse, and
+  linear(dequantize(q), dequantize(w)) becomes quantized_matmul(q, w), a product of integers, where w is dense;
 - embedding(ids, dequantize(t)) becomes embedding(ids, t).
 
 Nothing is fused across a dequantize that rounds to a type narrower than f32: the product would see other values.
@@ -29,7 +29,7 @@ def fuse_linear(op: LinearOp) -> None:
         return
     source: SSAValue = op.input
     if isinstance(source.owner, DequantizeOp):
-        reason = refusal(source.owner) or kinds_differ(source.owner.input, weight.input)
+        reason = dense_refusal(source.owner) or kinds_differ(source.owner.input, weight.input)
         if reason is None:
             source = source.owner.input
         else:
@@ -42,7 +42,7 @@ def fuse_embedding(op: EmbeddingOp) -> None:
     table = op.table.owner
     if not isinstance(table, DequantizeOp):
         return
-    if (reason := refusal(table)) is not None:
+    if (reason := dense_refusal(table)) is not None:
         add_remark(op, f"table not fused: {reason}")
         return
     replace_keeping(op, EmbeddingOp(op.ids, table.input, op.output.type, op.module))
@@ -50,7 +50,7 @@ def fuse_embedding(op: EmbeddingOp) -> None:
 
 def refusal(op: DequantizeOp) -> str | None:
     """Why a dequantize cannot be fused into its user, or None."""
-    if not isinstance(op.input.type, QuantizedTensorType):
+    if isinstance(op.input.type, TensorType):
         return f"the codes are {op.input.type}, not an !llm.quantized_tensor"
     assert isinstance(op.output.type, TensorType)
     if op.output.type.element_type != f32:
@@ -58,10 +58,18 @@ def refusal(op: DequantizeOp) -> str | None:
     return None
 
 
+def dense_refusal(op: DequantizeOp) -> str | None:
+    """Why a dequantize cannot be fused into a user that takes dense codes of one format only, or None."""
+    if not isinstance(op.input.type, QuantizedTensorType):
+        return f"the codes are {op.input.type}, not an !llm.quantized_tensor"
+    return refusal(op)
+
+
 def kinds_differ(a: SSAValue, b: SSAValue) -> str | None:
     """Why codes of two kinds are not multiplied by each other, or None."""
     assert isinstance(a.type, QuantizedTensorType)
-    assert isinstance(b.type, QuantizedTensorType)
+    if not isinstance(b.type, QuantizedTensorType):
+        return f"codes are not multiplied by {b.type}"
     if type(a.type.element) is not type(b.type.element):
         return f"{a.type.element.name} codes are not multiplied by {b.type.element.name} codes"
     return None

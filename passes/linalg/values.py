@@ -22,6 +22,8 @@ from xdsl.ir.affine import AffineConstantExpr
 
 from llmir.dialects.llm.element_types import element_type as type_of_element
 from llmir.dialects.llm.element_types import float_type
+from llmir.dialects.llm.mixed import MixedQuantizedTensorType
+from llmir.dialects.llm.sparse_types import SparseQuantizedTensorType
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.values import array_dtype
 from llmir.errors import InputError
@@ -69,8 +71,15 @@ def signedness(type: Attribute) -> Signedness | None:
     return cast(Any, type).signedness.data if isinstance(type, IntegerType) else None
 
 
+def is_irregular(type: Attribute) -> bool:
+    """True for codes that are neither a tensor nor of one format: constants of such types become real values."""
+    return isinstance(type, MixedQuantizedTensorType | SparseQuantizedTensorType)
+
+
 def upstream_types(type: Attribute) -> list[Attribute]:
-    """The types of the values a value of `type` becomes."""
+    """The types of the values a value of `type` becomes; InputError when nothing upstream holds it."""
+    if is_irregular(type):
+        raise InputError(f"{type} has no form in upstream MLIR")
     if isinstance(type, QuantizedTensorType):
         return _part_types(type.format(), type.get_shape())
     if isinstance(type, TensorType):

@@ -15,7 +15,6 @@ from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseIntOrFPElementsAttr,
     Float8E8M0FNUType,
-    IntAttr,
     IntegerType,
     ModuleOp,
     Signedness,
@@ -175,24 +174,25 @@ def mixed_types(draw: st.DrawFn) -> MixedQuantizedTensorType:
     )
     types = draw(st.lists(formats, min_size=2, max_size=4, unique_by=str))
     shape = draw(st.lists(dimensions, min_size=1, max_size=3))
-    return MixedQuantizedTensorType(ArrayAttr(IntAttr(d) for d in shape), MixedType(ArrayAttr(types)), draw(reals))
+    return MixedQuantizedTensorType(shape, MixedType(ArrayAttr(types)), draw(reals))
 
 
 @st.composite
-def quantizations(draw: st.DrawFn, granularities: list[str], dynamic: bool) -> QuantizationAttr:
-    """Any valid #llm.quantization of the given granularities."""
+def quantizations(draw: st.DrawFn, granularities: list[str], dynamic: bool, axes: bool) -> QuantizationAttr:
+    """Any valid #llm.quantization of the given granularities, with groups along the rows too where `axes`."""
     given = draw(parameters())
     granularity = draw(st.sampled_from(granularities))
     if granularity != PER_TENSOR:
         given = draw(with_second_levels(given, -1))
     dynamic = dynamic and draw(st.booleans())
-    if isinstance(given["scale"], Float8E8M0FNUType) and not dynamic:
+    if isinstance(given["scale"], Float8E8M0FNUType):
         given["scale_rounding"] = draw(st.sampled_from(ROUNDINGS))
     return QuantizationAttr(
         given.pop("element_type"),
         **given,
         granularity=granularity,
         group_size=draw(st.integers(1, 512)) if granularity == PER_GROUP else None,
+        axis=draw(st.sampled_from([None, 0])) if axes and granularity == PER_GROUP else None,
         method=draw(names),
         narrow_range=draw(st.booleans()),
         pad=draw(st.booleans()),
@@ -200,9 +200,9 @@ def quantizations(draw: st.DrawFn, granularities: list[str], dynamic: bool) -> Q
     )
 
 
-any_quantization = quantizations([PER_TENSOR, PER_CHANNEL, PER_GROUP, PER_TOKEN], True)
-weight_quantizations = quantizations([PER_TENSOR, PER_CHANNEL, PER_GROUP], False)
-input_quantizations = quantizations([PER_TENSOR, PER_GROUP, PER_TOKEN], True)
+any_quantization = quantizations([PER_TENSOR, PER_CHANNEL, PER_GROUP, PER_TOKEN], True, True)
+weight_quantizations = quantizations([PER_TENSOR, PER_CHANNEL, PER_GROUP], False, True)
+input_quantizations = quantizations([PER_TENSOR, PER_GROUP, PER_TOKEN], True, False)
 schemes = st.one_of(
     st.builds(SchemeAttr, weight=weight_quantizations),
     st.builds(SchemeAttr, input=input_quantizations),

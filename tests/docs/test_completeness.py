@@ -18,6 +18,7 @@ from llmir.dialects.kernel import KERNEL
 from llmir.dialects.llm import LLM
 from llmir.formats.elements import MINIFLOATS
 from llmir.formats.weight_packings import PACKINGS, sizes_of
+from llmir.frontends import gguf, gguf_architectures, huggingface
 from llmir.passes.pass_documentation import read_entries
 from llmir.passes.registry import PASSES
 from llmir.quantizers.registry import METHODS
@@ -109,8 +110,8 @@ def test_llmir_opt_flags() -> None:
     assert named == flags
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_passes", DOCS / "generate_passes.py")
+def generator(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -118,8 +119,9 @@ def generator() -> ModuleType:
     return module
 
 
-def test_passes_page_is_current() -> None:
-    assert text("passes.md") == generator().page(), "run python docs/generate_passes.py"
+@pytest.mark.parametrize(("page", "name"), [("passes.md", "generate_passes"), ("operations.md", "generate_dialect")])
+def test_generated_page_is_current(page: str, name: str) -> None:
+    assert text(page) == generator(name).page(), f"run python docs/{name}.py"
 
 
 def test_every_pass_option_has_a_meaning() -> None:
@@ -144,6 +146,43 @@ def test_operations_have_examples() -> None:
     assert [name for name in names if re.search(rf"\b{re.escape(name)}[ (]", examples) is None] == []
     attributes = [attribute.name for attribute in LLM.attributes]
     assert [name for name in attributes if f"{name}<" not in examples] == []
+
+
+def test_every_definition_has_a_section() -> None:
+    headings = set(re.findall(r"^### (?:Type |Attribute )?`([!#]?)([\w.]+)`$", text("operations.md"), re.MULTILINE))
+    for dialect in (LLM, KERNEL):
+        assert {("", op.name) for op in dialect.operations} <= headings
+        assert {attribute.name for attribute in dialect.attributes} <= {name for mark, name in headings if mark}
+
+
+def test_reference_says_what_an_operation_takes() -> None:
+    """Operands, results and properties of one operation, and how it is written, as its definition has them."""
+    linear = text("operations.md").partition("### `llm.linear`\n")[2].partition("\n### ")[0]
+    assert "    llm.linear($input, $weight) [bias($bias)] attr-dict : (operand types) -> result types\n" in linear
+    assert re.findall(r"^\| `(\w+)` \| (\w+) \| (.*) \|$", linear, re.MULTILINE) == [
+        ("input", "operand", "a tensor of floats"),
+        ("weight", "operand", "a tensor of floats"),
+        ("bias", "operand", "a tensor of floats, optional"),
+        ("output", "result", "a tensor of floats"),
+        ("module", "property", "a string, optional"),
+    ]
+
+
+def test_architectures() -> None:
+    """Each in its column."""
+    rows = re.findall(r"^\| (`\w+`.*?) \| (.*?) \| .* \|$", text("architectures.md"), re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row[0])] == list(huggingface.ARCHITECTURES)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    assert named == {*gguf.ARCHITECTURES, *gguf_architectures.ARCHITECTURES}
+
+
+def test_mlir_is_highlighted() -> None:
+    """The lexer of the docs extra knows all that stands in the pages; a page without one would be plain text."""
+    lexer = pytest.importorskip("mlir_pygments").MLIRLexer()
+    for page in sorted(DOCS.glob("*.md")):
+        for block in re.findall(r"^```mlir\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+            unknown = {value for kind, value in lexer.get_tokens(block) if str(kind) == "Token.Error"}
+            assert unknown <= {"-"}, page.name  # signs of integers are left plain
 
 
 def test_element_formats() -> None:
@@ -174,7 +213,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
 def test_links(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if target.startswith("https://"):
@@ -185,6 +224,22 @@ def test_links(page: Path) -> None:
         assert not anchor or anchor in anchors(place), target
 
 
+def test_index() -> None:
+    """The first page leads to every other one."""
+    linked = set(re.findall(r"\]\((\S+\.md)\)", text("index.md")))
+    assert linked == {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+
+
+def test_rooms_and_slow_checks() -> None:
+    """CONTRIBUTING.md names every room of .importlinter but the smallest, and every script of benchmarks/."""
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    layers = (ROOT / ".importlinter").read_text().partition("layers =\n")[2].partition("\n\n")[0]
+    rooms = set(re.findall(r"llmir\.(\w+)", layers)) - {"universe", "errors", "demo"}
+    assert {room for room in rooms if f"{room}/`" not in contributing} == set()
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"fetch_smollm2.py"}
+    assert {name for name in scripts if f"benchmarks/{name}" not in contributing} == set()
+
+
 def test_navigation() -> None:
-    listed = re.findall(r"^  - (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    listed = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(page.name for page in DOCS.glob("*.md"))

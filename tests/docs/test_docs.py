@@ -1,9 +1,10 @@
 """The documentation runs: commands, Python and MLIR of docs/*.md and README.md, each page in its own folder.
 
-Conventions in the pages: an `mlir` block whose first line is `// NAME.mlir` is also written to that file, and a
-`toml` block begins with `# NAME.toml` and is; a
-`console` block has commands after `$ `, each followed by its output, where `...` stands for any text; a
-command must succeed unless `; echo $?` prints its status.
+Conventions in the pages: an `mlir` block whose first line is `// NAME.mlir` is also written to that file (and must be
+refused if it says `expected-error`), and so is a `python` block whose first line is `# NAME.py`; a `toml` block begins
+with `# NAME.toml` and is written. A folder with a `pyproject.toml` counts as installed: its entry points are found. A
+`console` block has commands after `$ `, each followed by its output, where `...` stands for any text; a command must
+succeed unless `; echo $?` prints its status.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +22,16 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from xdsl.ir import Dialect
+from xdsl.utils.exceptions import ParseError, VerifyException
 
-from llmir.dialects.context import new_context
-from llmir.dialects.parser import LLMParser
-from llmir.program.program import parse_program_text
+from llmir.backends.numpy import kernels
+from llmir.dialects.llm.weights import symbol_errors
+from llmir.dialects.parser import LLMParser, parse_module
+from llmir.formats.codebooks import CODEBOOKS
+from llmir.program.context import LLMContext
+from llmir.quantizers.registry import METHODS
+from llmir.semantics.registry import DEFINITIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -93,7 +101,7 @@ def steps(command: str) -> Iterator[tuple[list[str], bool]]:
 
 def run(arguments: list[str], folder: Path, *, errors: int = subprocess.STDOUT) -> tuple[int, str]:
     """Exit status and output of a program, standard error among it."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
         arguments, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, check=False
     )
@@ -123,26 +131,68 @@ def matches(output: str, promised: str) -> bool:
     return re.fullmatch(pattern, bare(output), re.DOTALL) is not None
 
 
-def run_python(block: Block, namespace: dict[str, Any]) -> None:
+def run_python(block: Block, namespace: dict[str, Any], folder: Path) -> None:
+    if (named := re.match(r"# (\w+\.py)\n", block.text)) is not None:
+        (folder / named[1]).write_text(block.text)
     code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
     exec(code, namespace)
 
 
-def check_mlir(block: Block, folder: Path) -> None:
-    """Parse and verify a module, or types and attributes, one on each line."""
+def install(project: dict[str, Any], folder: Path) -> None:
+    """What `pip install -e` leaves of a package for importlib.metadata, in the package's own folder."""
+    name = project["name"].replace("-", "_")
+    metadata = folder / f"{name}-{project['version']}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    groups = project["entry-points"].items()
+    lines = (f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()) for group, points in groups)
+    (metadata / "entry_points.txt").write_text("".join(lines))
+
+
+REGISTRIES: tuple[dict[str, Any], ...] = (CODEBOOKS, DEFINITIONS, METHODS, kernels.__dict__)
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """What examples register is forgotten after a page."""
+    before, exported = [dict(registry) for registry in REGISTRIES], list(kernels.__all__)
+    yield
+    for registry, entries in zip(REGISTRIES, before, strict=True):
+        for name in set(registry) - set(entries):
+            del registry[name]
+        registry.update(entries)
+    kernels.__all__[:] = exported
+
+
+def check_mlir(block: Block, namespace: dict[str, Any], folder: Path) -> None:
+    """Parse and verify a module, or types and attributes, one on each line; dialects of the page are known."""
+    ctx = LLMContext.new()
+    for dialect in [value for value in namespace.values() if isinstance(value, Dialect)]:
+        ctx.load_dialect(dialect)
     lines = [line for line in block.text.splitlines() if line.strip()]
     if all(line.startswith(("!", "#")) for line in lines):
         for line in lines:
-            parser = LLMParser(new_context(), line, block.place)
+            parser = LLMParser(ctx, line, block.place)
             assert str(parser.parse_attribute()).startswith(line[:8])
             assert not parser.lexer.input.content[parser.pos :].strip(), f"{block.place}: {line}"
         return
-    parse_program_text(block.text, block.place)
+    if "// expected-error" in block.text:
+        with pytest.raises((ParseError, VerifyException)):
+            check_module(ctx, block)
+    else:
+        check_module(ctx, block)
     named = re.fullmatch(r"// (\w+\.mlir)", lines[0])
     if named is not None:
         (folder / named[1]).write_text(block.text)
 
 
+def check_module(ctx: LLMContext, block: Block) -> None:
+    module = parse_module(ctx, block.text, block.place)
+    module.verify()
+    assert [message for _, message in symbol_errors(module)] == []
+
+
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -154,13 +204,15 @@ def test_blocks(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             case "sh" | "console":
                 run_shell(block, tmp_path)
             case "python":
-                run_python(block, vars(module))
+                run_python(block, vars(module), tmp_path)
             case "mlir":
-                check_mlir(block, tmp_path)
+                check_mlir(block, vars(module), tmp_path)
             case "toml":
                 named = re.match(r"# (\w+\.toml)\n", block.text)
                 assert named is not None, f"{block.place}: a toml block begins with # NAME.toml"
                 (tmp_path / named[1]).write_text(block.text)
+                if named[1] == "pyproject.toml":
+                    install(tomllib.loads(block.text)["project"], tmp_path)
             case other:
                 pytest.fail(f"{block.place}: a block in '{other}', expected sh, console, python, mlir or toml")
 

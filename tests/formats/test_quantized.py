@@ -162,6 +162,29 @@ def test_which_rows_are_independent() -> None:
     assert not QuantizedFormat(Integer(4, True), granularity=Granularity(group_size=4)).rows_are_independent(1)
 
 
+def test_how_many_rows_share_parameters() -> None:
+    threes = QuantizedFormat(Integer(6, False), granularity=Granularity(axis=0, group_size=3))
+    pairs = QuantizedFormat(Integer(6, False), granularity=Granularity(group_size=2))
+    rows, along_rows = Granularity(axis=0), Granularity(axis=0, group_size=4)
+    for granularity, scale, zero_point, expected in (
+        (along_rows, np.dtype(np.float32), None, 4),
+        (along_rows, threes, None, 12),
+        (along_rows, threes, QuantizedFormat(Integer(6, False), granularity=Granularity(0, 2)), 24),
+        (along_rows, QuantizedFormat(Integer(6, False)), None, None),
+        (rows, pairs, None, 2),
+        (rows, pairs, threes, 6),
+    ):
+        format = QuantizedFormat(Integer(4, True), scale, zero_point, granularity=granularity)
+        assert format.rows_that_share(2) == expected, format
+
+
+def test_narrow_range_leaves_out_the_highest_unsigned_code() -> None:
+    assert QuantizedFormat(Integer(4, False)).highest == 15
+    assert QuantizedFormat(Integer(4, False), narrow_range=True).highest == 14
+    assert QuantizedFormat(Integer(4, True), narrow_range=True).highest == 7
+    assert QuantizedFormat(Minifloat("f8E4M3FN"), narrow_range=True).highest == 448
+
+
 def test_narrow_range_leaves_out_the_lowest_signed_code() -> None:
     assert QuantizedFormat(Integer(4, True)).lowest == -8
     assert QuantizedFormat(Integer(4, True), narrow_range=True).lowest == -7

@@ -22,7 +22,8 @@ from llmir.errors import InputError
 from llmir.formats.elements import Codebook, Integer, Minifloat, element
 from llmir.formats.granularity import Granularity
 from llmir.formats.packing import pack
-from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat, real
+from llmir.formats.quantized import POWER_OF_TWO, QuantizedArray, QuantizedFormat, real
+from llmir.passes import quantize_weights
 from llmir.passes.assign_schemes import weight_of
 from llmir.passes.pipeline import Pipeline
 from llmir.program import store as store_module
@@ -35,6 +36,7 @@ from llmir.quantizers.registry import quantize
 F16, F32 = np.dtype(np.float16), np.dtype(np.float32)
 BF16 = np.dtype(ml_dtypes.bfloat16)
 ROWS, GROUPS, PAIRS = Granularity(axis=0), Granularity(group_size=16), Granularity(group_size=2)
+COLUMN_GROUPS = Granularity(axis=0, group_size=16)
 UI6 = QuantizedFormat(Integer(6, False), F16, granularity=PAIRS)
 LAYER = "model.layers.0.mlp.gate_proj"
 WEIGHT = f"{LAYER}.weight"
@@ -68,6 +70,10 @@ SCHEMES: dict[str, tuple[str, QuantizedFormat, str]] = {
     "weight-type=i4 weight-scale=i8 weight-scale-scale=f16 weight-scale-group-size=2 weight-group-size=16 weight-method=signed_absmax": ("signed_absmax", QuantizedFormat(Integer(4, True), QuantizedFormat(Integer(8, True), F16, granularity=PAIRS), granularity=GROUPS), "i4, scale=!llm.scale<i8, scale=f16, group_size=2>, symmetric=true, group_size=16"),
     "weight-type=i8 weight-scale=ui8 weight-scale-scale=bf16 weight-scale-group-size=8": ("absmax", QuantizedFormat(Integer(8, True), QuantizedFormat(Integer(8, False), BF16, granularity=Granularity(group_size=8)), granularity=ROWS), "i8, scale=!llm.scale<ui8, scale=bf16, group_size=8>, symmetric=true, axis=0"),
     "weight-type=ui3 weight-zero-point=ui6 weight-zero-point-scale=f16 weight-zero-point-group-size=2 weight-group-size=16": ("minmax", QuantizedFormat(Integer(3, False), zero_point=UI6, granularity=GROUPS), "ui3, scale=f32, zp=!llm.scale<ui6, scale=f16, group_size=2>, group_size=16"),
+    "weight-type=i4 weight-group-size=16 weight-group-axis=0": ("absmax", QuantizedFormat(Integer(4, True), granularity=COLUMN_GROUPS), "i4, scale=f32, symmetric=true, group_size=16, axis=0"),
+    "weight-type=ui3 weight-zero-point=ui3 weight-group-size=20 weight-group-axis=0 weight-pad=true": ("minmax", QuantizedFormat(Integer(3, False), zero_point=Integer(3, False), granularity=Granularity(0, 20)), "ui3, scale=f32, zp=ui3, group_size=20, axis=0, pad=12"),
+    "weight-type=i4 weight-scale=ui6 weight-scale-scale=f16 weight-scale-group-size=3 weight-group-size=8 weight-group-axis=0": ("absmax", QuantizedFormat(Integer(4, True), QuantizedFormat(Integer(6, False), F16, granularity=Granularity(0, 3)), granularity=Granularity(0, 8)), "i4, scale=!llm.scale<ui6, scale=f16, group_size=3>, symmetric=true, group_size=8, axis=0"),
+    "weight-type=ui4 weight-zero-point=ui4 weight-narrow-range=true": ("minmax", QuantizedFormat(Integer(4, False), zero_point=Integer(4, False), granularity=ROWS, narrow_range=True), "ui4, scale=f32, zp=ui4, axis=0"),
     "weight-type=f4E2M1FN weight-group-size=16": ("absmax", QuantizedFormat(Minifloat("f4E2M1FN"), granularity=GROUPS), "f4E2M1FN, scale=f32, group_size=16"),
 }  # fmt: skip
 
@@ -222,6 +228,32 @@ def test_a_quantized_weight_is_quantized_again_from_its_real_values() -> None:
     assert layer.attributes["llm.remark"] == StringAttr("quantized again, from i8 codes")
     assert sum(isinstance(op, DequantizeOp) for op in program.module.walk()) == 1
     assert logits(program, [1, 2, 3]).shape == (3, 40)
+
+
+def test_groups_along_the_rows_are_quantized_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in chunks of rows that begin inside of the old groups of 20."""
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", 1)
+    old, new = QuantizedFormat(Integer(4, True), granularity=Granularity(0, 20)), Integer(8, True)
+    options = "weight-type=i4 weight-group-size=20 weight-group-axis=0 weight-pad=true"
+    program = passed(f"{recipe(options)},{recipe('weight-type=i8')}")
+    first = quantize(read(tiny_program())[WEIGHT], old, "absmax").dequantize()
+    second = quantize(first, QuantizedFormat(new, granularity=ROWS), "absmax")
+    np.testing.assert_array_equal(program.weights[f"{WEIGHT}.codes"].read().view(np.int8), second.codes)
+
+
+@pytest.mark.parametrize(("options", "rows"), [("weight-group-size=16", 16), ("weight-group-size=12", 24)])
+def test_groups_along_the_rows_are_read_whole(options: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of as many rows as groups and bytes of packed bits both divide."""
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", 1)
+    seen: list[int] = []
+
+    def counted(values: NDArray[Any], format: QuantizedFormat, method: str) -> QuantizedArray:
+        seen.append(len(values))
+        return quantize(values, format, method)
+
+    monkeypatch.setattr(quantize_weights, "quantize", counted)
+    passed(recipe(f"weight-type=i4 {options} weight-group-axis=0"))
+    assert seen == [rows] * (48 // rows)
 
 
 def test_parts_of_the_old_type_are_forgotten() -> None:

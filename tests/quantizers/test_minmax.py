@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -35,6 +36,24 @@ def test_integer_zero_point(bits: int, signed: bool, granularity: str) -> None:
         assert_nearest(q.codes[part], values / scale + zero_point, lowest, lowest + steps)
         # the zero point's own rounding may push the far end out by half a step
         assert np.abs(q.dequantize()[part] - values).max() <= scale * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("method", ["minmax", "mse", "hqo"])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("signed", [True, False])
+def test_narrow_range_has_one_code_less(bits: int, signed: bool, method: str) -> None:
+    """The codes of the ends are the lowest and the highest in use; with minmax the scale is (hi - lo) / (2^b - 2)."""
+    w, lowest, steps = weights(), 1 - 2 ** (bits - 1) if signed else 0, 2**bits - 2
+    target = QuantizedFormat(Integer(bits, signed), zero_point=F32, granularity=GRANULARITIES["rows"])
+    q = quantize(w, replace(target, narrow_range=True), method)
+    assert (q.codes.min(), q.codes.max()) == (lowest, lowest + steps)
+    if method != "minmax":
+        return
+    lo, hi = np.minimum(w.min(axis=1), 0).astype(np.float64), np.maximum(w.max(axis=1), 0).astype(np.float64)
+    np.testing.assert_allclose(plain(q.scale), (hi - lo) / steps, rtol=3e-7)
+    assert q.zero_point is not None
+    np.testing.assert_allclose(plain(q.zero_point), lowest - lo / ((hi - lo) / steps), rtol=1e-5, atol=1e-5)
+    assert (np.abs(q.dequantize() - w) <= plain(q.scale)[:, None] * (0.5 + 1e-4)).all()
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)

@@ -1,6 +1,6 @@
 """Brevitas' options against what Brevitas 0.13.4 computed, and the combinations it does not have.
 
-data/brevitas.npz: weights W [16, 192], inputs A [8 batches, 64, 192], and for each configuration of
+tests/quantizers/data/brevitas.npz: weights W [16, 192], inputs A [8 batches, 64, 192], and for each configuration of
 data/brevitas.json scale, zero point and codes (floats: dequantized values), made by running Brevitas.
 """
 
@@ -24,9 +24,10 @@ from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.values import dense_array
 from llmir.dialects.llm.weights import weights
 from llmir.errors import UsageError
+from llmir.formats.minifloats import Minifloat
 from llmir.formats.quantized import QuantizedArray, real
 from llmir.passes.assign_schemes import SchemeAssignmentPass
-from llmir.passes.pipeline import Pipeline
+from llmir.passes.pipeline import Pipeline, compile_numpy
 from llmir.program.program import Program, parse_program_text
 from llmir.program.quantized_weights import read_quantized
 from llmir.program.store import WeightStore
@@ -37,7 +38,7 @@ from llmir.recipes.recipe import pipeline, with_last_layer
 Array = NDArray[Any]
 DATA = Path(__file__).parent / "data"
 CONFIGURATIONS: dict[str, dict[str, Any]] = json.loads((DATA / "brevitas.json").read_text())
-GOLDEN: dict[str, Array] = dict(np.load(DATA / "brevitas.npz"))
+GOLDEN: dict[str, Array] = dict(np.load(Path(__file__).parents[1] / "quantizers" / "data" / "brevitas.npz"))
 W, A = GOLDEN["W"], GOLDEN["A"]
 INTEGERS = [name for name in CONFIGURATIONS if name.startswith("int")]
 FLOATS = [name for name in CONFIGURATIONS if not name.startswith("int")]
@@ -184,6 +185,155 @@ def test_scaling_min_val() -> None:
     assert (absmax > least).any()
 
 
+GROUPED = [n for n in INTEGERS if CONFIGURATIONS[n]["weight_quant_granularity"] == "per_group"]
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_groups_along_the_output_dimension(name: str) -> None:
+    """Groups of the columns of the transposed weight are Brevitas' groups of the rows: same scales, same codes."""
+    options = CONFIGURATIONS[name]
+    ours, along_rows = quantized({**options, "weight_group_dim": 0}, W.T.copy()), quantized(options)
+    assert real(ours.scale).shape == (-(-192 // options["weight_group_size"]), 16)
+    np.testing.assert_array_equal(real(ours.scale).T, real(along_rows.scale))
+    np.testing.assert_array_equal(ours.codes.T, along_rows.codes)
+    if "asym" in name or "hqo" in name:
+        return
+    np.testing.assert_allclose(real(ours.scale).T, rows(GOLDEN[f"{name}/scale"]), rtol=1e-6)
+    np.testing.assert_array_equal(ours.codes.T, GOLDEN[f"{name}/codes"])
+
+
+def test_a_short_group_along_the_output_dimension() -> None:
+    """40 rows in groups of 16: the last group of 8 rows has the largest magnitude of its own values."""
+    weight = np.random.default_rng(3).standard_normal((40, 8)).astype(np.float32)
+    ours = quantized({"weight_bit_width": 4, "weight_group_size": 16, "weight_group_dim": 0}, weight)
+    absmax = [np.abs(weight[start : start + 16].astype(np.float64)).max(axis=0) for start in (0, 16, 32)]
+    scale = np.array(absmax) / 8
+    np.testing.assert_allclose(real(ours.scale), scale, rtol=1e-6)
+    expected = np.clip(np.rint(weight / np.repeat(scale, 16, axis=0)[:40]), -8, 7)
+    np.testing.assert_array_equal(ours.codes, expected)
+
+
+@pytest.mark.parametrize("kind", ["sym", "asym"])
+def test_integer_inputs_and_groups_along_the_output_dimension(kind: str) -> None:
+    """x and w as codes times scales, multiplied in float64: on the reference and on the NumPy backend."""
+    weight = np.random.default_rng(3).standard_normal((40, 24)).astype(np.float32)
+    options: Any = {
+        "weight_group_dim": 0,
+        "weight_group_size": 16,
+        "weight_quant_type": kind,
+        "quantize_weight_zero_point": kind == "asym",
+        "input_bit_width": 8,
+        "input_quant_type": "sym",
+        "input_scale_type": "dynamic",
+        "input_quant_granularity": "per_row",
+    }
+    model, made = program(weight), pipeline(with_last_layer(recipe(BrevitasOptions(**options))))
+    made.run(model)
+    real_weight = quantized(options, weight).dequantize().astype(np.float64)
+    assert np.abs(real_weight - weight).max() < 0.05
+    x = np.random.default_rng(4).standard_normal((5, 24)).astype(np.float32)
+    scale = np.abs(x.astype(np.float64)).max(axis=1, keepdims=True) / 128
+    expected = np.clip(np.rint(x / scale), -128, 127) * scale @ real_weight.T
+    (y,) = Reference(model.module, model.weights).run("main", x)
+    np.testing.assert_allclose(y, expected, atol=1e-4)
+    np.testing.assert_allclose(compile_numpy(model.module, model.weights).call("main", x), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("granularity", ["per_tensor", "per_channel", "per_group"])
+@pytest.mark.parametrize("integers", [False, True])
+def test_asymmetric_narrow_range(bits: int, granularity: str, integers: bool) -> None:
+    """Codes 0 to 2^b - 2: scale = (hi - lo) / (2^b - 2), zero point = -lo / scale, rounded if it is an integer."""
+    ours = quantized(
+        {
+            "weight_bit_width": bits,
+            "weight_quant_type": "asym",
+            "weight_quant_granularity": granularity,
+            "weight_group_size": 64,
+            "weight_narrow_range": True,
+            "quantize_weight_zero_point": integers,
+        }
+    )
+    shape = {"per_tensor": (1, -1), "per_channel": (16, -1), "per_group": (48, -1)}[granularity]
+    groups = W.astype(np.float64).reshape(shape)
+    lo, hi = (np.minimum(groups.min(axis=1), 0), np.maximum(groups.max(axis=1), 0))
+    scale = (hi - lo) / (2**bits - 2)
+    assert ours.zero_point is not None
+    zero_point = np.rint(-lo / scale) if integers else -lo / scale
+    np.testing.assert_allclose(real(ours.scale).reshape(-1), scale, rtol=1e-6)
+    np.testing.assert_allclose(real(ours.zero_point).reshape(-1), zero_point, rtol=1e-5, atol=1e-6)
+    units = groups / scale[:, None] + zero_point[:, None]
+    codes = ours.codes.reshape(shape)
+    assert np.abs(codes - np.clip(units, 0, 2**bits - 2)).max() <= 0.5 + 1e-4
+    assert (ours.codes.min(), ours.codes.max()) == (0, 2**bits - 2)
+
+
+POWERS_AT_RUN_TIME = [
+    ("int", "per_row", None, 2.0**7),
+    ("int", "per_group", None, 2.0**7),
+    ("int", "per_row", "ceil", 2.0**7),
+    ("int", "per_group", "round", 2.0**7),
+    ("float_ocp_e4m3", "per_row", None, 2.0**8),
+    ("float_ocp_e4m3", "per_group", "ceil", 2.0**8),
+    ("float_ocp_e4m3", "per_row", "midmax", 2.0**8),
+]
+
+
+@pytest.mark.parametrize(("format", "granularity", "rounding", "unit"), POWERS_AT_RUN_TIME)
+def test_dynamic_inputs_with_powers_of_two(format: str, granularity: str, rounding: str | None, unit: float) -> None:
+    """scale = 2^R(log2 absmax) / unit, rounded down unless the options say otherwise; the weight is the identity."""
+    options: Any = {
+        "input_bit_width": 8,
+        "input_quant_format": format,
+        "input_quant_type": "sym",
+        "input_scale_type": "dynamic",
+        "input_scale_precision": "po2_scale",
+        "input_quant_granularity": granularity,
+        "scale_rounding_func_type": rounding,
+    }
+    made = with_last_layer(recipe(BrevitasOptions(**options)))
+    (rule,) = made.rules
+    assert isinstance(rule, SchemeAssignmentPass)
+    assert f'input_scale_rounding="{rounding or "floor"}"' in str(pipeline(made))
+    model = program(np.eye(192, dtype=np.float32))
+    inputs_only = replace(made, rules=(replace(rule, weight_type="", weight_group_size=None, weight_pad=False),))
+    Pipeline.parse(str(pipeline(inputs_only))).run(model)
+    x = A[0].astype(np.float64).reshape((-1, 192) if granularity == "per_row" else (-1, 64))
+    exponent = np.log2(np.abs(x).max(axis=1, keepdims=True))
+    rounded = {
+        "floor": np.floor(exponent),
+        "ceil": np.ceil(exponent),
+        "round": np.rint(exponent),
+        "midmax": np.ceil(exponent - np.log2(1.875)),  # the middle between 448 and 512 is 480 = 256 * 1.875
+    }[rounding or "floor"]
+    scale = 2.0**rounded / unit
+    if format == "int":
+        expected = np.clip(np.rint(x / scale), -128, 127) * scale
+    else:
+        code = Minifloat("f8E4M3FN")
+        expected = code.decode(code.encode((x / scale).astype(np.float32))).astype(np.float64) * scale
+    for y in (
+        Reference(model.module, model.weights).run("main", A[0])[0],
+        compile_numpy(model.module, model.weights).call("main", A[0]),
+    ):
+        np.testing.assert_allclose(y, expected.reshape(64, 192), rtol=1e-6, atol=1e-7)
+
+
+def test_inputs_that_are_rounded_as_they_are() -> None:
+    """no_scale: an input is the nearest float of 8 bits, no scale and no calibration."""
+    options: Any = {"input_quant_format": "float_e4m3", "input_scale_type": "no_scale", "input_quant_type": "sym"}
+    made = with_last_layer(recipe(BrevitasOptions(**options)))
+    assert not made.has_static_inputs
+    (rule,) = made.rules
+    assert isinstance(rule, SchemeAssignmentPass)
+    model = program(np.eye(192, dtype=np.float32))
+    pipeline(replace(made, rules=(replace(rule, weight_type="", weight_group_size=None),))).run(model)
+    x = A[0].astype(np.float64)
+    quantum = 2.0 ** np.maximum(np.floor(np.log2(np.abs(x))) - 3, -9)
+    (y,) = Reference(model.module, model.weights).run("main", A[0])
+    np.testing.assert_array_equal(y, np.clip(np.rint(x / quantum) * quantum, -480, 480))
+
+
 # What there is not
 
 
@@ -222,10 +372,28 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         {"weight_scale_precision": "po2_scale", "scale_rounding_func_type": "midmax"},
         "--scale-rounding-func-type midmax is for float formats",
     ),
-    "group dim": ({"weight_group_dim": 0}, "--weight-group-dim 0: not available yet"),
-    "narrow": (
-        {"weight_narrow_range": True, "weight_quant_type": "asym"},
-        "--weight-narrow-range is for symmetric integers",
+    "group dim": (
+        {"weight_group_dim": 0, "weight_quant_granularity": "per_channel"},
+        "--weight-group-dim 0 needs --weight-quant-granularity per_group",
+    ),
+    "narrow floats": (
+        {"weight_narrow_range": True, "weight_quant_format": "float_e4m3"},
+        "--weight-narrow-range is for integers, not for float_e4m3",
+    ),
+    "narrow signed scales": (
+        {"weight_narrow_range": True, "weight_scale_precision": "signed_float_scale"},
+        "--weight-narrow-range: signed scales put the largest magnitude on the code it leaves out",
+    ),
+    "input midmax": (
+        {
+            "input_bit_width": 8,
+            "input_quant_type": "sym",
+            "input_scale_type": "dynamic",
+            "input_quant_granularity": "per_row",
+            "input_scale_precision": "po2_scale",
+            "scale_rounding_func_type": "midmax",
+        },
+        "--scale-rounding-func-type midmax is for float formats; use round, ceil or floor",
     ),
     "integer zero point": ({"quantize_weight_zero_point": True}, "needs --weight-quant-type asym"),
     "input rows": (
@@ -238,7 +406,7 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "signed input": (
         {"input_bit_width": 8, "input_scale_precision": "signed_float_scale"},
-        "signed_float_scale: not available yet",
+        "--input: int, static, signed_float_scale, stats, per_tensor, asym: no such combination, int formats have int,",
     ),
     "input zero point": (
         {"input_bit_width": 8, "input_quant_type": "sym", "quantize_input_zero_point": True},
@@ -307,10 +475,6 @@ def test_every_input_combination(key: tuple[str, ...], granularity: str, kind: s
         "input_quant_granularity": granularity,
         "input_quant_type": kind,
     }
-    if key == ("int", "dynamic", "po2_scale", "stats"):
-        with pytest.raises(UsageError, match="--input-scale-type dynamic: not available yet: powers of two"):
-            recipe(BrevitasOptions(**options))
-        return
     made = recipe(BrevitasOptions(**options))
     (rule,) = made.rules
     assert isinstance(rule, SchemeAssignmentPass)

@@ -94,6 +94,15 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "width": (["--weight-bit-width", "9"], "'--weight-bit-width': 9 is not in the range 2<=x<=8"),
     "group size": (["-q", "W4A16", "--group-size", "0"], "0 is not in the range x>=1"),
     "threads": (["-q", "W8A16", "--threads", "0"], "'--threads': 0 is not in the range x>=1"),
+    "signed input scales": (
+        ["--weight-bit-width", "8", "--input-scale-precision", "signed_float_scale"],
+        "'signed_float_scale' is not one of 'float_scale', 'po2_scale'",
+    ),
+    "groups of nothing": (
+        ["-q", "W8A16", "--weight-group-dim", "0"],
+        "--weight-group-dim 0 is for groups, give --weight-group-size N too",
+    ),
+    "group dimension": (["-q", "W4A16", "--weight-group-dim", "2"], "'2' is not one of '0', '1'"),
     "unknown option": (["--wieght-type", "i4"], "No such option"),
 }
 

@@ -37,7 +37,7 @@ def perplexity(capsys: Capture, model: Path, text: Path) -> float:
 
 
 def test_three_steps(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
-    """Scales are 0 until they are measured, then those of the observed inputs, then constants of the finished program."""
+    """Scales are 0 until they are measured, then those of the inputs, then constants of the finished program."""
     observed, finished = tmp_path / "observed", tmp_path / "finished"
     assert llmir(capsys, "quantize", model, "-q", "e4m3_e4m3_f16_max_calibrate", "-o", observed).status == 0
     before = stored(observed / "weights.safetensors")

@@ -250,6 +250,26 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
         "i6, scale=f32, symmetric=true, group_size=64",
     ),
     "padded": (["--weight-bit-width", "6", "--weight-group-size", "96"], "group_size=96"),
+    "groups of outputs": (
+        ["--weight-bit-width", "4", "--weight-group-size", "16", "--weight-group-dim", "0"],
+        "i4, scale=f32, symmetric=true, group_size=16, axis=0",
+    ),
+    "scheme with padded groups of outputs": (
+        ["-q", "W4A16_ASYM", "--group-size", "16", "--weight-group-dim", "0", "--quantize-embedding", "--pad"],
+        "ui4, scale=f16, zp=ui4, group_size=16, axis=0",
+    ),
+    "narrow": (
+        ["--weight-bit-width", "4", "--weight-quant-type", "asym", "--weight-narrow-range"],
+        "ui4, scale=f32, zp=f32, group_size=128",
+    ),
+    "powers of two at run time": (
+        [
+            *("--weight-bit-width", "8", "--input-bit-width", "8", "--input-scale-type", "dynamic"),
+            *("--input-quant-granularity", "per_group", "--input-quant-type", "sym"),
+            *("--input-scale-precision", "po2_scale", "--weight-group-dim", "0", "--weight-group-size", "32"),
+        ],
+        "i8, scale=f32, symmetric=true, group_size=32, axis=0",
+    ),
     "asymmetric": (
         ["--weight-bit-width", "3", "--weight-quant-type", "asym", "--weight-group-size", "32"],
         "ui3, scale=f32, zp=f32, group_size=32",
@@ -297,6 +317,17 @@ def test_options(case: str, model: Path, text: Path, tmp_path: Path, capsys: Cap
     types = {t["type"] for t in said["tensors"] if t["kind"] == "linear"}
     assert all(expected in type for type in types) if "pad" in case else types == {expected}
     assert abs(math.log(perplexity(capsys, tmp_path / "out", text) / perplexity(capsys, model, text))) < 0.6
+
+
+def test_sizes_of_groups_of_outputs(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    """A scale for each group of rows and each column, in the report and in `llmir inspect`."""
+    options = ["--weight-bit-width", "4", "--weight-group-size", "16", "--weight-group-dim", "0"]
+    said = llmir(capsys, "quantize", model, *options, "-o", tmp_path / "out", "--json").json()
+    bits = sum(shape[0] * shape[1] * 4 + math.ceil(shape[0] / 16) * shape[1] * 32 for shape in linears())
+    assert said["linear_bits_per_weight"] == pytest.approx(bits / sum(map(math.prod, linears())), rel=1e-12)
+    seen = llmir(capsys, "inspect", tmp_path / "out", "--json").json()
+    assert seen["linear_bits_per_weight"] == said["linear_bits_per_weight"]
+    assert "group_size=16, axis=0" in str(seen["tensors"])
 
 
 def test_static_inputs_of_options(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -78,10 +78,13 @@ def quantize(
     format: QuantizedFormat,
     scale: NDArray[Any] | None = None,
     zero_point: NDArray[Any] | None = None,
+    scale_rounding: str = "mx",
 ) -> QuantizedArray:
     """Codes of x: with the given constant parameters (flat), or with those of x itself (dynamic)."""
     try:
-        codes = definitions.quantize(x, result=format, scale=scale, zero_point=zero_point)
+        codes = definitions.quantize(
+            x, result=format, scale=scale, zero_point=zero_point, scale_rounding=scale_rounding
+        )
     except ValueError as e:
         raise InputError(f"an activation cannot be quantized: {e}; the model's weights or scales are broken") from e
     assert isinstance(codes, QuantizedArray)

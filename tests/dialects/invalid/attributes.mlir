@@ -65,5 +65,11 @@ builtin.module attributes {a = #llm.quantization<i8, scale=f8E8M0FNU, scale_roun
 // error: scale_rounding is for scales that are powers of two, f32 scales are not; use scale=f8E8M0FNU
 builtin.module attributes {a = #llm.quantization<i8, scale=f32, scale_rounding=ceil>} {}
 // -----
-// error: scales computed at run time are rounded as mx does; remove scale_rounding
-builtin.module attributes {a = #llm.scheme<input=#llm.quantization<i8, scale=f8E8M0FNU, scale_rounding=ceil, dynamic=true>>} {}
+// error: axis=0 is for groups along the rows; leave axis out for everything else
+builtin.module attributes {a = #llm.quantization<i8, group_size=4, axis=1>} {}
+// -----
+// error: axis=0 is for groups along the rows; leave axis out for everything else
+builtin.module attributes {a = #llm.quantization<i8, granularity=per_channel, axis=0>} {}
+// -----
+// error: an input's groups run along its last dimension; remove axis
+builtin.module attributes {a = #llm.scheme<input=#llm.quantization<i8, group_size=4, axis=0, dynamic=true>>} {}

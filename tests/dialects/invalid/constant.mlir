@@ -37,7 +37,7 @@
 // error: min must be finite
 %w = llm.constant {codes = dense<1> : tensor<1x4xui8>, scale = dense<1.0> : tensor<1xf32>, min = dense<0x7F800000> : tensor<1xf32>} : !llm.quantized_tensor<1x4xui4, scale=f32, min=f32>
 // -----
-// error: a constant is an !llm.quantized_tensor or an !llm.mixed_quantized_tensor
+// error: a constant is an !llm quantized, mixed_quantized or sparse_quantized tensor
 %w = llm.constant {codes = dense<1> : tensor<1x4xi8>, scale = dense<1.0> : tensor<1xf32>} : tensor<1x4xi8>
 // -----
 // error: expected dense<...>
@@ -57,3 +57,12 @@
 // -----
 // error: codes holds 8, expected -8 to 7 for i4
 %w = llm.constant {codes = dense<8> : tensor<2x2xi8>, scale = dense<1.0> : tensor<2xf32>, selector = dense<[0, 1]> : tensor<2xui8>} : !llm.mixed_quantized_tensor<2x2x!llm.mixed<i8,i4>, scale=f32>
+// -----
+// error: codes: 3 of the elements [1, 4] to [1, 7] are not zero, 2:4 has room for 2; prune the tensor first
+%w = llm.constant {codes = dense<[[0, 1, 2, 0, 0, 0, 0, 1], [1, 0, 0, 0, 1, 0, 2, 3]]> : tensor<2x8xi8>, scale = dense<1.0> : tensor<1xf32>} : !llm.sparse_quantized_tensor<2:4, !llm.quantized_tensor<2x8xi4, scale=f32>>
+// -----
+// error: codes holds 8, expected -8 to 7 for i4
+%w = llm.constant {codes = dense<[[0, 0, 0, 8]]> : tensor<1x4xi8>, scale = dense<1.0> : tensor<1xf32>} : !llm.sparse_quantized_tensor<bitmask, !llm.quantized_tensor<1x4xi4, scale=f32>>
+// -----
+// error: has no selector, remove it
+%w = llm.constant {codes = dense<[[0, 0, 0, 1]]> : tensor<1x4xi8>, scale = dense<1.0> : tensor<1xf32>, selector = dense<0> : tensor<1xui8>} : !llm.sparse_quantized_tensor<bitmask, !llm.quantized_tensor<1x4xi4, scale=f32>>

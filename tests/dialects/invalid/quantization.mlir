@@ -268,3 +268,27 @@ func.func @f(%x: tensor<4x8xf32>) {
   %q = llm.quantize(%x) {scale = dense<0.5> : tensor<4xf32>} : (tensor<4x8xf32>) -> !llm.quantized_tensor<4x8xi8, scale=!llm.scale<ui6>, axis=0>
   func.return
 }
+// -----
+// error: scale_rounding is for scales that are powers of two (f8E8M0FNU) and computed at run time; remove it
+func.func @f(%x: tensor<4x8xf32>) {
+  %q = llm.quantize(%x) {scale_rounding = "ceil"} : (tensor<4x8xf32>) -> !llm.quantized_tensor<4x8xi8, scale=f32, axis=0>
+  func.return
+}
+// -----
+// error: scale_rounding is for scales that are powers of two (f8E8M0FNU) and computed at run time; remove it
+func.func @f(%x: tensor<4x8xf32>) {
+  %q = llm.quantize(%x) {scale = dense<0.5> : tensor<1xf32>, scale_rounding = "ceil"} : (tensor<4x8xf32>) -> !llm.quantized_tensor<4x8xi8, scale=f8E8M0FNU>
+  func.return
+}
+// -----
+// error: scale_rounding is 'mx', expected one of floor, ceil, round, midmax
+func.func @f(%x: tensor<4x8xf32>) {
+  %q = llm.quantize(%x) {scale_rounding = "mx"} : (tensor<4x8xf32>) -> !llm.quantized_tensor<4x8xi8, scale=f8E8M0FNU>
+  func.return
+}
+// -----
+// error: scale_rounding midmax is for float codes, i8 are integers
+func.func @f(%x: tensor<4x8xf32>) {
+  %q = llm.quantize(%x) {scale_rounding = "midmax"} : (tensor<4x8xf32>) -> !llm.quantized_tensor<4x8xi8, scale=f8E8M0FNU>
+  func.return
+}

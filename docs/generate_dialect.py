@@ -1,0 +1,287 @@
+"""Writes docs/operations.md from the dialects' definitions: `python docs/generate_dialect.py`.
+
+Examples are taken from the blocks of docs/dialect.md: the lines of each type and attribute, and the first operation of
+each name, with its operands as arguments of a function and with the weight it names.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from xdsl.dialects.builtin import AnyFloat, ArrayOfConstraint, ModuleOp, SymbolRefAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Dialect, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
+from xdsl.irdl import (
+    AllOf,
+    AnyAttr,
+    AnyOf,
+    AttrConstraint,
+    BaseAttr,
+    EqAttrConstraint,
+    IRDLOperation,
+    MessageConstraint,
+    OptionalDef,
+    OptPropertyDef,
+    ParamAttrConstraint,
+    VariadicDef,
+)
+from xdsl.irdl.constraints import RangeLengthConstraint, RangeOf
+from xdsl.traits import Pure
+
+from llmir.dialects.call_format import CallFormat
+from llmir.dialects.kernel import KERNEL
+from llmir.dialects.llm import LLM
+from llmir.dialects.llm.weights import weights
+from llmir.program.program import parse_program_text
+
+PAGE = Path(__file__).with_name("operations.md")
+EXAMPLES = Path(__file__).with_name("dialect.md")
+DIALECTS = (LLM, KERNEL)
+
+HEADER = """\
+# Operations and types
+
+Generated from the definitions of the dialects by `python docs/generate_dialect.py`. [The dialect](dialect.md) explains
+what they are for and shows them together.
+
+*Pure* operations have no effect but their results. An operand, property or parameter marked *optional* may be left out.
+"""
+
+NAMES = {
+    "IntAttr": "an integer",
+    "IntegerAttr": "an integer",
+    "FloatAttr": "a float",
+    "StringAttr": "a string",
+    "DenseIntOrFPElementsAttr": "`dense<...>`",
+    "DenseArrayBase": "`array<...>`",
+    "SymbolRefAttr": "`@symbol`",
+    "IntegerType": "an integer type",
+    "IndexType": "`index`",
+    "TensorType": "a tensor",
+    "NoneAttr": "none",
+}
+"""How attributes and types of xDSL are called here."""
+
+FLOATS: tuple[type[Attribute], ...] = get_args(AnyFloat)
+
+
+def page() -> str:
+    """The text of docs/operations.md."""
+    return "\n".join([HEADER, *(part for dialect in DIALECTS for part in sections(dialect))]).rstrip() + "\n"
+
+
+def sections(dialect: Dialect) -> Iterator[str]:
+    """The parts of the page about one dialect."""
+    types = [a for a in dialect.attributes if issubclass(a, TypeAttribute)]
+    attributes = [a for a in dialect.attributes if not issubclass(a, TypeAttribute)]
+    examples = first_operations()
+    yield f"## The {dialect.name} dialect\n"
+    for kinds, definitions in (("Types", types), ("Attributes", attributes)):
+        if definitions:
+            yield f"**{kinds}:** " + ", ".join(map(link, definitions)) + "\n"
+    yield "**Operations:** " + ", ".join(map(link, dialect.operations)) + "\n"
+    yield from map(attribute_section, [*types, *attributes])
+    yield from (operation_section(op, examples[op.name]) for op in dialect.operations)
+
+
+def heading(definition: type[Operation] | type[Attribute]) -> str:
+    """A section's heading; a type and an operation may have the same name."""
+    if issubclass(definition, Operation):
+        return f"`{definition.name}`"
+    if issubclass(definition, TypeAttribute):
+        return f"Type `!{definition.name}`"
+    return f"Attribute `#{definition.name}`"
+
+
+def link(definition: type[Operation] | type[Attribute]) -> str:
+    """A link to the section of a definition, whose anchor is the heading's words."""
+    title = heading(definition)
+    anchor = re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
+    return f"[{title.removeprefix('Type ').removeprefix('Attribute ')}](#{anchor})"
+
+
+def attribute_section(attribute: type[Attribute]) -> str:
+    """One type or attribute: docstring and parameters."""
+    assert issubclass(attribute, ParametrizedAttribute)
+    rows = [(name, kind(definition), "") for name, definition in attribute.get_irdl_definition().parameters]
+    shown = "\n".join(line for line in attribute_lines() if f"{attribute.name}<" in line)
+    return section(attribute, f"{table('parameter', rows)}\n```mlir\n{shown}\n```\n")
+
+
+def operation_section(op: type[Operation], example: Operation) -> str:
+    """One operation: docstring, text form, operands, results, properties, an example."""
+    assert issubclass(op, IRDLOperation)
+    definition = op.get_irdl_definition()
+    rows = [
+        *((name, kind(d), "operand") for name, d in definition.operands),
+        *((name, kind(d), "result") for name, d in definition.results),
+        *((name, kind(d), "property") for name, d in definition.properties.items() if name != "operandSegmentSizes"),
+    ]
+    traits = "*Pure.*\n\n" if op.has_trait(Pure()) else ""
+    form = f"    {text_form(op)}\n\n"
+    return section(op, f"{traits}{form}{table('name', rows)}\n```mlir\n{alone(example)}\n```\n")
+
+
+def section(cls: type[Operation] | type[Attribute], body: str) -> str:
+    """A section with the class, its docstring, and more."""
+    return f"### {heading(cls)}\n\n`{cls.__module__}.{cls.__name__}`\n\n{inspect.getdoc(cls)}\n\n{body}"
+
+
+def table(first: str, rows: list[tuple[str, str, str]]) -> str:
+    """A table of names, what they are, and what they may be."""
+    with_role = any(role for _, _, role in rows)
+    head = [first, *(["is"] if with_role else []), "what"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for name, what, role in rows:
+        cells = [f"`{name}`", *([role] if with_role else []), what]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def text_form(op: type[IRDLOperation]) -> str:
+    """How an operation is written, after its name; attr-dict stands for the properties in braces."""
+    definition = op.get_irdl_definition()
+    if definition.assembly_format is not None:
+        return f"{op.name} {definition.assembly_format}".replace("`", "").replace(" ( ", " (").replace(" ) ", ") ")
+    assert issubclass(op, CallFormat), f"{op.name} has a parser of its own, whose form is not known here"
+    behind = {name for names in op.WORDS.values() for name in names}
+    first = [(name, d) for name, d in definition.operands if name not in behind]
+    shown = [f"[${name}]" if isinstance(d, OptionalDef) else f"${name}" for name, d in first]
+    optional = "".join(f" [{word}({', '.join(f'${n}' for n in names)})]" for word, names in op.WORDS.items())
+    return f"{op.name}({', '.join(shown)}){optional} attr-dict : (operand types) -> result types"
+
+
+def kind(definition: object) -> str:
+    """What an operand, result, property or parameter may be."""
+    constraint: object = getattr(definition, "constr", definition)
+    suffix = ""
+    if isinstance(definition, OptionalDef | OptPropertyDef):
+        suffix = ", optional"
+    elif isinstance(definition, VariadicDef):
+        suffix = ", any number"
+    what = words(constraint)
+    return what.removesuffix(" or none") + ", optional" if what.endswith(" or none") else what + suffix
+
+
+def words(constraint: object) -> str:
+    """A constraint in words."""
+    match constraint:
+        case RangeLengthConstraint():
+            return words(constraint.constraint)
+        case RangeOf():
+            return words(constraint.constr)
+        case ArrayOfConstraint():
+            return "list, each " + words(constraint.elem_range_constraint)
+        case MessageConstraint() if constraint.message.startswith("Expected SymbolRefAttr"):
+            return NAMES["SymbolRefAttr"]
+        case MessageConstraint():
+            return (
+                re.sub(r"^(expected|a \w+ is) ", "", constraint.message)
+                .replace("<...>", "")
+                .replace("dense", "`dense<...>`")
+            )
+        case AnyOf():
+            return alternatives(constraint)
+        case EqAttrConstraint():
+            return f"`{constraint.attr}`"
+        case ParamAttrConstraint():
+            return parametrized(constraint)
+        case BaseAttr():
+            return name_of(constraint.attr)
+        case AnyAttr():
+            return "any"
+        case AttrConstraint() if type(constraint).__name__ == "SymbolNameConstraint":
+            return NAMES["SymbolRefAttr"]
+        case _:
+            raise SystemExit(f"do not know how to say {constraint!r}")
+
+
+def alternatives(constraint: AnyOf[Attribute]) -> str:
+    """`a or b`, all float types being one."""
+    choices = list(constraint.attr_constrs)
+    floats = [c for c in choices if isinstance(c, BaseAttr) and c.attr in FLOATS]
+    said: list[str] = []
+    for choice in choices:
+        what = "a float type" if choice in floats and len(floats) == len(FLOATS) else words(choice)
+        if what not in said:
+            said.append(what)
+    return " or ".join(said)
+
+
+def parametrized(constraint: ParamAttrConstraint[ParametrizedAttribute]) -> str:
+    """An attribute whose parameters are constrained: an integer of a type, a boolean."""
+    base = name_of(constraint.base_attr)
+    *_, last = constraint.param_constrs
+    match last:
+        case EqAttrConstraint():
+            return f"{base}, `{last.attr}`"
+        case AllOf():
+            return "`true` or `false`"
+        case _:
+            return base
+
+
+def name_of(attribute: type[Attribute]) -> str:
+    """An attribute's name: a link to ours, a word for xDSL's."""
+    if attribute.name.split(".")[0] in {dialect.name for dialect in DIALECTS}:
+        return link(attribute)
+    return NAMES[attribute.__name__]
+
+
+def blocks() -> list[str]:
+    """The mlir blocks of docs/dialect.md."""
+    return re.findall(r"^```mlir\n(.*?)^```$", EXAMPLES.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def attribute_lines() -> list[str]:
+    """Types and attributes in the examples, one a line."""
+    return [line for block in blocks() if block.startswith(("!", "#")) for line in block.splitlines()]
+
+
+def first_operations() -> dict[str, Operation]:
+    """By name, the first operation of each kind in the examples of docs/dialect.md."""
+    found: dict[str, Operation] = {}
+    for block in blocks():
+        if block.startswith(("!", "#")):
+            continue
+        for op in parse_program_text(block, EXAMPLES.name).walk():
+            found.setdefault(op.name, op)
+    missing = [op.name for dialect in DIALECTS for op in dialect.operations if op.name not in found]
+    if missing:
+        raise SystemExit(f"{EXAMPLES.name} shows no {', '.join(missing)}")
+    return found
+
+
+def alone(op: Operation) -> str:
+    """An operation in a function of its own, its operands being the arguments."""
+    if not isinstance(op.parent_op(), FuncOp):
+        return str(op)
+    arguments = list(dict.fromkeys(op.operands))
+    block = Block(arg_types=[a.type for a in arguments])
+    values: dict[SSAValue, SSAValue] = dict(zip(arguments, block.args, strict=True))
+    for argument, value in values.items():
+        value.name_hint = argument.name_hint
+    copy = op.clone(values)
+    block.add_ops([copy, ReturnOp(*copy.results)])
+    function = FuncOp("example", ([a.type for a in block.args], [r.type for r in copy.results]), Region(block))
+    return "\n".join([*map(str, named_weights(op)), str(function)])
+
+
+def named_weights(op: Operation) -> Iterator[Operation]:
+    """The declaration of the weight an operation names, if it names one that is declared."""
+    module = op
+    while (parent := module.parent_op()) is not None:
+        module = parent
+    symbol = op.properties.get("weight")
+    if not isinstance(module, ModuleOp):
+        return
+    if isinstance(symbol, SymbolRefAttr) and symbol.root_reference.data in (declared := weights(module)):
+        yield declared[symbol.root_reference.data]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

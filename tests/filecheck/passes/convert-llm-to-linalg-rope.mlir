@@ -1,0 +1,51 @@
+// RUN: llmir-opt %s -p convert-llm-to-linalg | filecheck %s
+
+// Elements of the first half turn with those of the second: a cos - b sin, and b cos + a sin.
+
+func.func @f(%x: tensor<?x2x4xf32>) -> tensor<?x2x4xf32> {
+  %y = llm.rope(%x) {theta = 100.0 : f64} : (tensor<?x2x4xf32>) -> tensor<?x2x4xf32>
+  func.return %y : tensor<?x2x4xf32>
+}
+
+// CHECK-LABEL: func.func @f(
+// CHECK-SAME: %[[X:.*]]: tensor<?x2x4xf32>) -> tensor<?x2x4xf32>
+// CHECK-NEXT: %[[C:.*]] = arith.constant dense<[1.000000e+00, 1.000000e-01]> : tensor<2xf64>
+// CHECK:      %[[SLICE:.*]] = tensor.extract_slice %[[X]][0, 0, 0] [%{{.*}}, 2, 2] [1, 1, 1] : tensor<?x2x4xf32> to tensor<?x2x2xf32>
+// CHECK:      %[[SLICE2:.*]] = tensor.extract_slice %[[X]][0, 0, 2] [%{{.*}}, 2, 2] [1, 1, 1] : tensor<?x2x4xf32> to tensor<?x2x2xf32>
+// CHECK:      %[[G:.*]] = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%[[SLICE]], %[[SLICE2]], %[[C]] : tensor<?x2x2xf32>, tensor<?x2x2xf32>, tensor<2xf64>) outs(%{{.*}} : tensor<?x2x2xf32>)
+// CHECK-NEXT: ^bb{{.*}}(%[[E:.*]]: f32, %[[E2:.*]]: f32, %[[E3:.*]]: f64, %[[OUT:.*]]: f32):
+// CHECK-NEXT:   %[[I:.*]] = linalg.index 0 : index
+// CHECK-NEXT:   %[[INDEXCAST:.*]] = arith.index_cast %[[I]] : index to i64
+// CHECK-NEXT:   %[[FLOAT:.*]] = arith.sitofp %[[INDEXCAST]] : i64 to f64
+// CHECK-NEXT:   %[[MUL:.*]] = arith.mulf %[[FLOAT]], %[[E3]] : f64
+// CHECK-NEXT:   %[[C2:.*]] = arith.constant 1.000000e+00 : f64
+// CHECK-NEXT:   %[[COS:.*]] = math.cos %[[MUL]] : f64
+// CHECK-NEXT:   %[[MUL2:.*]] = arith.mulf %[[COS]], %[[C2]] : f64
+// CHECK-NEXT:   %[[NARROW:.*]] = arith.truncf %[[MUL2]] : f64 to f32
+// CHECK-NEXT:   %[[SIN:.*]] = math.sin %[[MUL]] : f64
+// CHECK-NEXT:   %[[MUL3:.*]] = arith.mulf %[[SIN]], %[[C2]] : f64
+// CHECK-NEXT:   %[[NARROW2:.*]] = arith.truncf %[[MUL3]] : f64 to f32
+// CHECK-NEXT:   %[[MUL4:.*]] = arith.mulf %[[E]], %[[NARROW]] : f32
+// CHECK-NEXT:   %[[MUL5:.*]] = arith.mulf %[[E2]], %[[NARROW2]] : f32
+// CHECK-NEXT:   %[[DIFF:.*]] = arith.subf %[[MUL4]], %[[MUL5]] : f32
+// CHECK-NEXT:   linalg.yield %[[DIFF]] : f32
+// CHECK:      %[[INSERTED:.*]] = tensor.insert_slice %[[G]] into %[[X]][0, 0, 0] [%{{.*}}, 2, 2] [1, 1, 1] : tensor<?x2x2xf32> into tensor<?x2x4xf32>
+// CHECK:      %[[G2:.*]] = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%[[SLICE2]], %[[SLICE]], %[[C]] : tensor<?x2x2xf32>, tensor<?x2x2xf32>, tensor<2xf64>) outs(%{{.*}} : tensor<?x2x2xf32>)
+// CHECK-NEXT: ^bb{{.*}}(%[[E4:.*]]: f32, %[[E5:.*]]: f32, %[[E6:.*]]: f64, %[[OUT2:.*]]: f32):
+// CHECK-NEXT:   %[[I2:.*]] = linalg.index 0 : index
+// CHECK-NEXT:   %[[INDEXCAST2:.*]] = arith.index_cast %[[I2]] : index to i64
+// CHECK-NEXT:   %[[FLOAT2:.*]] = arith.sitofp %[[INDEXCAST2]] : i64 to f64
+// CHECK-NEXT:   %[[MUL6:.*]] = arith.mulf %[[FLOAT2]], %[[E6]] : f64
+// CHECK-NEXT:   %[[C3:.*]] = arith.constant 1.000000e+00 : f64
+// CHECK-NEXT:   %[[COS2:.*]] = math.cos %[[MUL6]] : f64
+// CHECK-NEXT:   %[[MUL7:.*]] = arith.mulf %[[COS2]], %[[C3]] : f64
+// CHECK-NEXT:   %[[NARROW3:.*]] = arith.truncf %[[MUL7]] : f64 to f32
+// CHECK-NEXT:   %[[SIN2:.*]] = math.sin %[[MUL6]] : f64
+// CHECK-NEXT:   %[[MUL8:.*]] = arith.mulf %[[SIN2]], %[[C3]] : f64
+// CHECK-NEXT:   %[[NARROW4:.*]] = arith.truncf %[[MUL8]] : f64 to f32
+// CHECK-NEXT:   %[[MUL9:.*]] = arith.mulf %[[E4]], %[[NARROW3]] : f32
+// CHECK-NEXT:   %[[MUL10:.*]] = arith.mulf %[[E5]], %[[NARROW4]] : f32
+// CHECK-NEXT:   %[[SUM:.*]] = arith.addf %[[MUL9]], %[[MUL10]] : f32
+// CHECK-NEXT:   linalg.yield %[[SUM]] : f32
+// CHECK:      %[[Y:.*]] = tensor.insert_slice %[[G2]] into %[[INSERTED]][0, 0, 2] [%{{.*}}, 2, 2] [1, 1, 1] : tensor<?x2x2xf32> into tensor<?x2x4xf32>
+// CHECK-NEXT: func.return %[[Y]] : tensor<?x2x4xf32>

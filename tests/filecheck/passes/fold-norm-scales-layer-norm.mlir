@@ -1,0 +1,20 @@
+// RUN: llmir-opt %s -p fold-norm-scales | filecheck %s
+
+// Weight and bias of a layer norm are both divided.
+
+!q = !llm.quantized_tensor<?x2xi8, scale=f32>
+func.func @f(%x: tensor<?x2xf32>) -> !q {
+  %w = arith.constant dense<[1.0, 3.0]> : tensor<2xf32>
+  %b = arith.constant dense<[5.0, 7.0]> : tensor<2xf32>
+  %n = llm.layer_norm(%x, %w) bias(%b) {epsilon = 0.5 : f32} : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %q = llm.quantize(%n) {scale = dense<0.25> : tensor<1xf32>} : (tensor<?x2xf32>) -> !q
+  func.return %q : !q
+}
+
+// CHECK-LABEL: func.func @f(
+// CHECK-SAME: %[[X:.*]]: tensor<?x2xf32>) -> !llm.quantized_tensor<?x2xi8, scale=f32>
+// CHECK-NEXT: %[[W:.*]] = arith.constant dense<[4.000000e+00, 1.200000e+01]> : tensor<2xf32>
+// CHECK-NEXT: %[[B:.*]] = arith.constant dense<[2.000000e+01, 2.800000e+01]> : tensor<2xf32>
+// CHECK-NEXT: %[[N:.*]] = llm.layer_norm(%[[X]], %[[W]]) bias(%[[B]]) {epsilon = 5.000000e-01 : f32} : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+// CHECK-NEXT: %[[Q:.*]] = llm.encode(%[[N]]) {scale = dense<2.500000e-01> : tensor<1xf32>} : (tensor<?x2xf32>) -> !llm.quantized_tensor<?x2xi8, scale=f32>
+// CHECK-NEXT: func.return %[[Q]] : !llm.quantized_tensor<?x2xi8, scale=f32>

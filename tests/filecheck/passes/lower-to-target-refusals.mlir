@@ -1,0 +1,17 @@
+// RUN: llmir-opt %s -p 'lower-to-target' --split-input-file --verify-diagnostics
+
+// An operation without a kernel is refused where it stands, with the target's name.
+
+func.func @f(%a: tensor<?x4xf32>, %b: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  // expected-error@unknown {{target 'numpy' has no kernel for 'arith.divf'}}
+  %y = arith.divf %a, %b : tensor<?x4xf32>
+  func.return %y : tensor<?x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  // expected-error@unknown {{target 'numpy' has no kernel for 'llm.prune'}}
+  %y = llm.prune(%x) {sparsity = "2:4"} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  func.return %y : tensor<4x8xf32>
+}

@@ -1,0 +1,15 @@
+// RUN: llmir-opt %s -p 'assign-schemes{input-type=i8},calibrate,quantize-activations' | filecheck %s
+
+// 3.84 / 2^7 is the scale; the layer reads what is quantized
+
+func.func @main(%x: tensor<?x2xf32>, %w: tensor<2x2xf32>) -> tensor<?x2xf32> attributes {llm.calibration = [[dense<[[3.84, -1.28]]> : tensor<1x2xf32>, dense<1.0> : tensor<2x2xf32>]]} {
+  %y = llm.linear(%x, %w) : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  func.return %y : tensor<?x2xf32>
+}
+
+// CHECK-LABEL: func.func @main(
+// CHECK-SAME: %[[X:.*]]: tensor<?x2xf32>, %[[W:.*]]: tensor<2x2xf32>) -> tensor<?x2xf32> attributes {llm.calibration = {{\[\[}}dense<{{\[\[}}3.840000e+00, -1.280000e+00]]> : tensor<1x2xf32>, dense<1.000000e+00> : tensor<2x2xf32>]]}
+// CHECK-NEXT: %[[QUANTIZED:.*]] = llm.quantize(%[[X]]) {scale = dense<3.000000e-02> : tensor<1xf32>} : (tensor<?x2xf32>) -> !llm.quantized_tensor<?x2xi8, scale=f32, symmetric=true>
+// CHECK-NEXT: %[[DEQUANTIZED:.*]] = llm.dequantize(%[[QUANTIZED]]) : (!llm.quantized_tensor<?x2xi8, scale=f32, symmetric=true>) -> tensor<?x2xf32>
+// CHECK-NEXT: %[[Y:.*]] = llm.linear(%[[DEQUANTIZED]], %[[W]]) : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+// CHECK-NEXT: func.return %[[Y]] : tensor<?x2xf32>
