@@ -53,6 +53,8 @@ from xdsl.utils.mlir_lexer import MLIRLexer, MLIRTokenKind
 
 REFUSALS = (VerifyException, ValueError, OverflowError, NotImplementedError)
 """What xDSL raises without a position: rules of operations, literals its types cannot hold or do not know."""
+MAX_WIDTH = (1 << 24) - 1
+"""Bits of an integer type, as in MLIR."""
 MAX_DENSE = 1 << 24
 """Elements of a dense literal; a splat is stored expanded, so a short text could ask for any memory."""
 
@@ -362,6 +364,13 @@ class LLMParser(Parser):
     def parse_optional_type(self) -> Any:
         """Parse a type, if there is one."""
         return self._remembered(TYPE, super().parse_optional_type)
+
+    def _parse_optional_integer_or_float_type(self) -> Any:
+        start = self._current_token.span.start
+        type: Any = super()._parse_optional_integer_or_float_type()
+        if isinstance(type, IntegerType) and cast(Any, type).width.data > MAX_WIDTH:
+            self.raise_error(f"integers have at most {MAX_WIDTH} bits", start, self.pos)
+        return type
 
     def _remembered(self, pattern: re.Pattern[str], parse: Callable[[], Attribute | None]) -> Attribute | None:
         """What `parse` returns for the text that `pattern` matches here; the same text means the same again."""

@@ -19,12 +19,12 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from llmir.dialects.llm.attributes import PER_TENSOR, QuantizationAttr
 from llmir.dialects.llm.model import LinearOp
-from llmir.dialects.llm.quantization import ObserveOp, shape_of
+from llmir.dialects.llm.quantization import ObserveOp
 from llmir.dialects.llm.weights import WeightOp, weights
 from llmir.errors import InputError
 from llmir.passes.assign_schemes import scheme_of
 from llmir.passes.locations import module_name
-from llmir.passes.quantize_activations import Pair, insert_pair
+from llmir.passes.quantize_activations import Pair, dynamic_quantize, insert_pair
 from llmir.program.context import program_context
 from llmir.program.tensors import MemoryTensor
 from llmir.quantizers.unit_scale import UNIT_SCALE
@@ -58,7 +58,7 @@ class ObserverInsertionPass(ModulePass):
             observer = ObserveOp(layer.input, name + SITE)
             observer.location = layer.location
             Rewriter.insert_op(observer, InsertPoint.before(layer))
-            layer.operands[0] = insert_pair(layer, wanted.tensor_type(shape_of(layer.input)), None, None, shared)
+            layer.operands[0] = insert_pair(layer, dynamic_quantize(layer, wanted), shared)
 
 
 def check(name: str, wanted: QuantizationAttr) -> None:

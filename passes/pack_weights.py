@@ -31,7 +31,7 @@ from llmir.passes.locations import place
 from llmir.passes.remarks import remark
 from llmir.program.absent import AbsentTensor, is_absent
 from llmir.program.context import LLMContext, program_context
-from llmir.program.quantized_weights import read_quantized, weight_layouts
+from llmir.program.quantized_weights import read_quantized, real_weight, weight_layouts
 from llmir.program.store import WeightStore
 from llmir.program.tensors import Tensor
 
@@ -122,10 +122,10 @@ def free_name(wanted: str, taken: set[str]) -> str:
 
 
 def read_weight(store: WeightStore, weight: WeightOp) -> Weight:
-    """The value of a weight of floats or codes."""
+    """The value of a weight of floats or codes; mixed and sparse codes are the floats they stand for."""
     if isinstance(weight.type, QuantizedTensorType):
         return read_quantized(store, weight.store_key, weight.type)
-    return store[weight.store_key].read()
+    return real_weight(store, weight.store_key, weight.type).read()
 
 
 def prepared(value: Weight, type: Attribute) -> Weight:

@@ -69,13 +69,16 @@ class ActivationQuantizationPass(ModulePass):
 
 def quantized_input(layer: LinearOp, wanted: QuantizationAttr, shared: dict[Pair, SSAValue]) -> SSAValue:
     """The layer's input after quantize and dequantize."""
+    if wanted.is_dynamic:
+        return insert_pair(layer, dynamic_quantize(layer, wanted), shared)
     type = wanted.tensor_type(shape_of(layer.input))
-    scale = zero_point = rounding = None
-    if not wanted.is_dynamic:
-        scale, zero_point = static_parameters(layer, wanted, type)
-    elif wanted.scale_rounding.data != ROUNDINGS[0]:
-        rounding = wanted.scale_rounding
-    return insert_pair(layer, QuantizeOp(layer.input, type, scale, zero_point, rounding), shared)
+    return insert_pair(layer, QuantizeOp(layer.input, type, *static_parameters(layer, wanted, type)), shared)
+
+
+def dynamic_quantize(layer: LinearOp, wanted: QuantizationAttr) -> QuantizeOp:
+    """A quantize of the layer's input that computes its parameters at run time."""
+    rounding = None if wanted.scale_rounding.data == ROUNDINGS[0] else wanted.scale_rounding
+    return QuantizeOp(layer.input, wanted.tensor_type(shape_of(layer.input)), scale_rounding=rounding)
 
 
 def insert_pair(layer: LinearOp, quantize: QuantizeOp, shared: dict[Pair, SSAValue]) -> SSAValue:

@@ -61,7 +61,7 @@ from llmir.passes.layer_weights import (
 )
 from llmir.passes.locations import module_name, place
 from llmir.passes.quantize_weights import has_weight_scheme, replace_weight, shape_of_weight
-from llmir.passes.remarks import remark
+from llmir.passes.remarks import REMARK, remark
 from llmir.program.context import LLMContext, program_context
 from llmir.program.quantized_weights import real_weight
 from llmir.quantizers.mixed import choose_formats, quantize_mixed
@@ -130,7 +130,7 @@ class WeightRowQuantizationPass(ModulePass):
             except ValueError as e:
                 raise InputError(f"tensor '{declared.store_key}': {e}") from e
             replace_stored(program.weights, weight, self.result_type(shape_of_weight(declared)), array)
-            _say_again(weight.layers, before)
+            _say(weight.layers, before)
         program.progress("quantizing rows", len(weights), len(weights))
 
     def _quantize_constant(self, weight: ConstantWeight) -> None:
@@ -140,7 +140,7 @@ class WeightRowQuantizationPass(ModulePass):
         except ValueError as e:
             raise InputError(f"{place(constant)}: {e}") from e
         replace_weight(constant, ConstantOp(array, self.result_type(array.codes.shape)))
-        _say_again(weight.layers, before)
+        _say(weight.layers, before)
 
     def _remark_others(self, module: ModuleOp) -> None:
         """Say why layers are left alone, unless another pass quantized them or shall."""
@@ -152,7 +152,9 @@ class WeightRowQuantizationPass(ModulePass):
                     remark(layer, why_left_alone(layer, self.ops, excluded=name in excluded))
 
 
-def _say_again(layers: list[Layer], before: Attribute) -> None:
-    if isinstance(before, ConstantType):
-        for layer in layers:
+def _say(layers: list[Layer], before: Attribute) -> None:
+    """What is to be said of layers that are done, in place of why they were left alone before."""
+    for layer in layers:
+        layer.attributes.pop(REMARK, None)
+        if isinstance(before, ConstantType):
             remark(layer, f"quantized again, from {before.get_element_type()} codes")

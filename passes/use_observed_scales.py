@@ -78,11 +78,12 @@ def use_scale(
     before = layer.input.owner
     layer.operands[0] = observer.input
     type = wanted.tensor_type(shape_of(layer.input))
-    layer.operands[0] = insert_pair(layer, type, dense_attribute(np.array([scale]), type.scale), None, shared)
+    quantize = QuantizeOp(layer.input, type, dense_attribute(np.array([scale]), type.scale))
+    layer.operands[0] = insert_pair(layer, quantize, shared)
     finish_part(layer, "input")
     Rewriter.erase_op(observer)
     if isinstance(before, DequantizeOp) and not before.output.uses:
-        quantize = before.input.owner
+        replaced = before.input.owner
         Rewriter.erase_op(before)
-        if isinstance(quantize, QuantizeOp) and not quantize.output.uses:
-            Rewriter.erase_op(quantize)
+        if isinstance(replaced, QuantizeOp) and not replaced.output.uses:
+            Rewriter.erase_op(replaced)

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("llmir", derandomize=True, deadline=None)
+settings.load_profile("llmir")
 
 FILECHECK = Path(__file__).parent / "filecheck"
 RESULTS = pytest.StashKey[dict[str, dict[str, Any]]]()

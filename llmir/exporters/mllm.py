@@ -17,7 +17,7 @@ from gguf import GGMLQuantizationType
 from numpy.typing import NDArray
 
 from llmir.dialects.llm.flattened import encoded_shape, encoding_of
-from llmir.dialects.llm.types import QuantizedTensorType, quantized_tensor_type
+from llmir.dialects.llm.types import QuantizedTensorType, as_tensor, quantized_tensor_type
 from llmir.dialects.llm.weights import WeightOp, weights
 from llmir.errors import InputError, OutputError
 from llmir.formats import gguf_blocks
@@ -87,6 +87,8 @@ def _mllm_tensor(weight: WeightOp, store: WeightStore, widened: list[str]) -> Ml
     encoding, type = encoding_of(weight), weight.type
     if isinstance(type, QuantizedTensorType):
         return _blocks(weight, type, store)
+    if as_tensor(type) is None:
+        raise ValueError(f"is {type}, which mllm has no data type for")
     tensor = store[weight.store_key]
     if encoding is not None:
         if encoding not in V1_CODES:

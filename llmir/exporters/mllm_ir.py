@@ -43,6 +43,7 @@ from llmir.dialects.mllm_ir import (
     Value,
     Values,
 )
+from llmir.errors import InputError
 from llmir.exporters.mllm import BLOCK_FORMATS
 from llmir.formats.mllm import PLAIN_NAMES
 from llmir.passes.locations import loaded_weight, module_name
@@ -109,7 +110,8 @@ def _dtype(weight: WeightOp) -> str:
         dtype = storage_dtype(tensor.element_type)
         name = PLAIN_NAMES.get(dtype, dtype.name)
         return ADVANCED_NAMES.get(name, name)
-    assert isinstance(weight.type, QuantizedTensorType)
+    if not isinstance(weight.type, QuantizedTensorType):
+        raise InputError(f"weight '{weight.sym_name.data}' is {weight.type}, which mllm has no data type for")
     form = weight.type.format()
     return next((name for name, known in BLOCK_FORMATS.items() if known == form), form.element.name)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmir.formats.elements import Integer
-from llmir.formats.quantized import QuantizedFormat, real
+from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat, real
 from llmir.quantizers.parameters import Groups, Parameters, store_floats, store_scale, store_zero_point
 
 
@@ -40,7 +40,15 @@ def parameters_of_range(lo: NDArray[np.float32], hi: NDArray[np.float32], target
 def full_scale(lo: NDArray[np.float32], hi: NDArray[np.float32], target: QuantizedFormat) -> NDArray[np.float32]:
     """The scale [R] that spreads the codes from `lo` to `hi`, each [R], before it is stored."""
     extent = np.maximum(hi - lo, np.float32(target.smallest_range))
-    return np.where(extent == 0, np.float32(1), extent / code_steps(target))
+    return np.where(extent == 0, np.float32(1), extent / scale_steps(target))
+
+
+def scale_steps(target: QuantizedFormat) -> np.float32:
+    """What a range is divided by: its steps, or 2^b where the scale is a power of two that is not rounded as mx."""
+    steps = code_steps(target)
+    if target.scale != POWER_OF_TWO or target.scale_rounding == "mx":
+        return steps
+    return np.float32(2**target.element.bits)
 
 
 def parameters_of_scale(scale: NDArray[np.float32], lo: NDArray[np.float32], target: QuantizedFormat) -> Parameters:

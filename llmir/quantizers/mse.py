@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from llmir.formats.quantized import QuantizedFormat
 from llmir.quantizers.absmax import scale_of_range
-from llmir.quantizers.minmax import code_steps, full_scale, parameters_of_scale, value_range
+from llmir.quantizers.minmax import full_scale, parameters_of_scale, scale_steps, value_range
 from llmir.quantizers.parameters import Groups, Parameters, decode, encode
 
 CANDIDATES = 20
@@ -32,7 +32,7 @@ def mse(groups: Groups, target: QuantizedFormat) -> Parameters:
     if target.symmetric:
         return _symmetric(groups, target)
     lo, hi = value_range(groups, target)
-    full, least = full_scale(lo, hi, target), np.float32(target.smallest_range) / code_steps(target)
+    full, least = full_scale(lo, hi, target), np.float32(target.smallest_range) / scale_steps(target)
 
     def parameters(scale: Fractions | np.float32, lower: Fractions | np.float32, form: QuantizedFormat) -> Parameters:
         return parameters_of_scale(np.maximum(full * scale, least), lo * lower, form)

@@ -9,8 +9,8 @@
 t is the largest magnitude of a group, M the largest of a code, R the rounding; midmax rounds up when t is above the
 middle between M and the power of two that follows it (both scaled to t's exponent), else down. `mx` is the rule of
 the OCP Microscaling specification (MXFP4, MXFP6, MXFP8, MXINT8); the others are Brevitas' (`po2_scale`). With
-`floor`, and with `mx` for floats, the largest values of a group may saturate. Asymmetric scales s are 2^R(log2 s), `mx`
-being `ceil` there. Exponents are kept in -127..127.
+`floor`, and with `mx` for floats, the largest values of a group may saturate. Asymmetric scales of a range t are
+2^(R(log2 t) - b), with `mx` 2^ceil(log2 s) of the scale s that is no power of two. Exponents are kept in -127..127.
 Sources: OCP Microscaling Formats (MX) v1.0, section 6.3; Brevitas, PowerOfTwoRestrictValue and RoundMidMaxSte.
 """
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from llmir.formats.quantized import QuantizedFormat, real
 from llmir.quantizers.absmax import code_magnitude
-from llmir.quantizers.minmax import code_steps
+from llmir.quantizers.minmax import scale_steps
 from llmir.quantizers.mse import mse
 
 STATISTICS = ("absmax", "minmax", "percentile", "moving_average", "mse")
@@ -125,7 +125,7 @@ def _least_squares(rows: Values, target: QuantizedFormat) -> dict[str, Values]:
         return {"absmax": scale * np.float32(code_magnitude(target))}
     assert found.zero_point is not None
     lo = (np.float32(target.lowest) - real(found.zero_point)) * scale
-    hi = lo + scale * code_steps(target)
+    hi = lo + scale * scale_steps(target)
     return {"absmax": np.maximum(np.abs(lo), np.abs(hi)), "min": lo, "max": hi}
 
 

@@ -11,6 +11,8 @@ float unless `input_bit_width` is given, then asymmetric, per tensor, static. Fo
 | po2_scale | f8E8M0FNU scales, rounded as `scale_rounding_func_type` says, else see below |
 | static inputs | `calibrate` with statistic=percentile (99.999 %) or mse, the mean over windows; absmax for floats |
 | per_row | per_token |
+| weight_group_dim 0 | groups along the output dimension |
+| weight_narrow_range | sym without the lowest code, asym without the highest |
 | no_scale | method `unit_scale` |
 
 Scales that are powers of two are rounded up for integer tensors and channels and for static inputs, and down

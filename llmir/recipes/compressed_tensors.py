@@ -28,7 +28,6 @@ from functools import lru_cache
 from typing import Any, cast
 
 from lark import Lark, Token
-from lark.exceptions import UnexpectedInput
 
 from llmir.errors import InputError
 from llmir.passes.assign_schemes import REGEX, SchemeAssignmentPass
@@ -116,10 +115,7 @@ def read(name: str) -> Recipe | None:
 
 def _integers(name: str) -> dict[str, dict[str, Any]]:
     """The arguments of `WnAm`: groups of 128, and tokens."""
-    try:
-        tree = cast(Any, _grammar()).parse(name)
-    except UnexpectedInput as e:
-        raise AssertionError(name) from e
+    tree = cast(Any, _grammar()).parse(name)
     bits, inputs = (int(t) for t in cast("list[Token]", tree.children))
     weights = {"num_bits": bits} | ({"strategy": "channel"} if bits == 8 else {"strategy": "group", "group_size": 128})
     return {"weights": weights} | ({"input_activations": _TOKEN | {"num_bits": inputs}} if inputs < 16 else {})

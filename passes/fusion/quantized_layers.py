@@ -14,7 +14,7 @@ from xdsl.ir import SSAValue
 
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp
-from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.passes.fusion.replacing import replace_keeping
 from llmir.passes.remarks import add_remark
 
@@ -50,8 +50,8 @@ def fuse_embedding(op: EmbeddingOp) -> None:
 
 def refusal(op: DequantizeOp) -> str | None:
     """Why a dequantize cannot be fused into its user, or None."""
-    if isinstance(op.input.type, TensorType):
-        return f"the codes are {op.input.type}, not an !llm.quantized_tensor"
+    if (plain := as_tensor(op.input.type)) is not None:
+        return f"the codes are {plain}, not an !llm.quantized_tensor"
     assert isinstance(op.output.type, TensorType)
     if op.output.type.element_type != f32:
         return f"dequantize rounds to {op.output.type.element_type}"

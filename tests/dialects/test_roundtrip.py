@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from xdsl.dialects import builtin
 from xdsl.dialects.builtin import (
@@ -32,13 +32,16 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.printer import Printer
 
 from llmir.dialects.context import new_context
-from llmir.dialects.kernel import CallOp, LoadOp
+from llmir.dialects.kernel import CallOp, LayoutAttr, LoadOp, packed_type, weight_form
 from llmir.dialects.llm import (
     AttentionOp,
+    CastCodesOp,
     CombineOp,
     DequantizeOp,
     DispatchOp,
     EmbeddingOp,
+    EncodeOp,
+    GatedActivationOp,
     GeluOp,
     LayerNormOp,
     LinearOp,
@@ -46,12 +49,16 @@ from llmir.dialects.llm import (
     MixedQuantizedTensorType,
     MixedType,
     ObserveOp,
+    PackSparseOp,
     PositionsOp,
+    PruneOp,
     QuantizationAttr,
+    QuantizeBiasOp,
     QuantizedMatmulOp,
     QuantizedTensorType,
     QuantizeOp,
     ReluOp,
+    RequantizeOp,
     RMSNormOp,
     RopeOp,
     RopeScalingAttr,
@@ -61,15 +68,21 @@ from llmir.dialects.llm import (
     ShiftOp,
     SiluOp,
     SoftcapOp,
+    SparseQuantizedTensorType,
+    TransposeOp,
+    UnpackSparseOp,
     UpdateCacheOp,
     WeightOp,
 )
 from llmir.dialects.llm.attributes import PER_CHANNEL, PER_GROUP, PER_TENSOR, PER_TOKEN
 from llmir.dialects.llm.element_types import CodebookType, MinifloatType, ScaleType, element_of
+from llmir.dialects.llm.fused import ACTIVATIONS
 from llmir.dialects.llm.types import quantized_tensor_type
 from llmir.dialects.parser import parse_module
 from llmir.formats.elements import CODEBOOKS, MINIFLOATS
 from llmir.formats.minifloats import VARIANTS
+from llmir.formats.sparse import Bitmask, NOfM, Pattern, check_sparse_format
+from llmir.formats.weight_packings import PACKINGS, packing, sizes_of
 from llmir.quantizers.power_of_two import ROUNDINGS
 
 REALS: list[AnyFloat] = [f16, bf16, f32, f64]
@@ -177,6 +190,28 @@ def mixed_types(draw: st.DrawFn) -> MixedQuantizedTensorType:
     return MixedQuantizedTensorType(shape, MixedType(ArrayAttr(types)), draw(reals))
 
 
+patterns: st.SearchStrategy[Pattern] = st.one_of(
+    st.just(Bitmask()), st.integers(2, 256).flatmap(lambda m: st.builds(NOfM, st.integers(1, m - 1), st.just(m)))
+)
+
+
+@st.composite
+def sparse_types(draw: st.DrawFn) -> SparseQuantizedTensorType:
+    """Any valid sparse tensor type: of a dense one that has a zero, N of every M where M divides the rows."""
+    dense = draw(quantized_tensors().filter(_can_be_sparse))
+    size = dense.get_shape()[-1]
+    wanted = patterns if size == DYNAMIC_INDEX else patterns.filter(lambda p: isinstance(p, Bitmask) or not size % p.m)
+    return SparseQuantizedTensorType(draw(st.one_of(st.just(Bitmask()), wanted)), dense)
+
+
+def _can_be_sparse(type: QuantizedTensorType) -> bool:
+    try:
+        check_sparse_format(type.format())
+    except ValueError:
+        return False
+    return bool(type.get_shape())
+
+
 @st.composite
 def quantizations(draw: st.DrawFn, granularities: list[str], dynamic: bool, axes: bool) -> QuantizationAttr:
     """Any valid #llm.quantization of the given granularities, with groups along the rows too where `axes`."""
@@ -274,6 +309,11 @@ def test_mixed_quantized_tensor(type: MixedQuantizedTensorType) -> None:
     check_attribute(type)
 
 
+@given(sparse_types())
+def test_sparse_quantized_tensor(type: SparseQuantizedTensorType) -> None:
+    check_attribute(type)
+
+
 @given(any_quantization)
 def test_quantization(attribute: QuantizationAttr) -> None:
     check_attribute(attribute)
@@ -289,8 +329,10 @@ def test_rope_scaling(attribute: RopeScalingAttr) -> None:
     check_attribute(attribute)
 
 
-@given(st.one_of(quantized_tensors(), mixed_types()), texts, texts, st.booleans())
-def test_weight(type: QuantizedTensorType, name: str, key: str, keyed: bool) -> None:
+@given(st.one_of(quantized_tensors(), mixed_types(), sparse_types()), texts, texts, st.booleans())
+def test_weight(
+    type: QuantizedTensorType | MixedQuantizedTensorType | SparseQuantizedTensorType, name: str, key: str, keyed: bool
+) -> None:
     weight = WeightOp(name, type)
     if keyed:
         weight.key = StringAttr(key)
@@ -448,3 +490,109 @@ def test_mixture(
     check_operation(
         [routed, chosen, weights, x], lambda v: CombineOp(v[0], v[1], v[2], v[3] if added else None, expert)
     )
+
+
+@given(sparse_types(), sizes, reals)
+def test_sparse(type: SparseQuantizedTensorType, n: int, real: AnyFloat) -> None:
+    plain = TensorType(real, type.get_shape())
+    check_operation([type.dense], lambda v: PackSparseOp(v[0], type.pattern))
+    check_operation([type], lambda v: UnpackSparseOp(v[0]))
+    check_operation([type], lambda v: DequantizeOp(v[0], plain))
+    if isinstance(kept := type.pattern, NOfM):
+        check_operation([plain], lambda v: PruneOp(v[0], kept))
+    matrix = SparseQuantizedTensorType(Bitmask(), QuantizedTensorType([n, 8], i8, symmetric=True))
+    y = TensorType(real, [DYNAMIC_INDEX, n])
+    check_operation([TensorType(f32, [DYNAMIC_INDEX, 8]), matrix], lambda v: QuantizedMatmulOp(v[0], v[1], y))
+
+
+@given(mixed_types(), sizes, reals, st.data())
+def test_mixed(type: MixedQuantizedTensorType, n: int, real: AnyFloat, data: st.DataObject) -> None:
+    """Rows whose formats a selector says, or an average of bits."""
+    plain, formats = TensorType(real, type.get_shape()), len(type.element_type.types.data)
+    narrowest = min(element_of(t).bits for t in type.element_type.types.data)
+
+    def build(values: Sequence[SSAValue]) -> Operation:
+        op = QuantizeOp(values[0], type)
+        rows = type.get_shape()[0]
+        if rows == DYNAMIC_INDEX or rows > 64 or data.draw(st.booleans(), label="average"):
+            bits = data.draw(st.floats(narrowest, 8, width=32), label="bits")
+            op.average_bits = builtin.FloatAttr(bits, f32)
+        else:
+            chosen = data.draw(st.lists(st.integers(0, formats - 1), min_size=rows, max_size=rows), label="chosen")
+            op.selector = DenseIntOrFPElementsAttr.from_list(TensorType(i8, [rows]), chosen)
+        return op
+
+    check_operation([plain], build)
+    check_operation([type], lambda v: DequantizeOp(v[0], plain))
+    matrix = MixedQuantizedTensorType([n, 8], type.element_type, type.scale)
+    y = TensorType(real, [DYNAMIC_INDEX, n])
+    check_operation([TensorType(f32, [DYNAMIC_INDEX, 8]), matrix], lambda v: QuantizedMatmulOp(v[0], v[1], y))
+
+
+@given(quantized_tensors(), st.lists(dimensions, max_size=3), st.booleans(), st.floats(2.0**-20, 2.0**20, width=32))
+def test_codes_of_constants(type: QuantizedTensorType, shape: list[int], asymmetric: bool, number: float) -> None:
+    """`llm.requantize` of any codes and `llm.encode`, to codes whose parameters are constants."""
+    scale = DenseIntOrFPElementsAttr.from_list(TensorType(f32, [1]), [number])
+    point = DenseIntOrFPElementsAttr.from_list(TensorType(i8, [1]), [-3]) if asymmetric else None
+    zp = i8 if asymmetric else None
+    made = QuantizedTensorType(type.get_shape(), i8, zp=zp)
+    check_operation([type], lambda v: RequantizeOp(v[0], made, scale, point))
+    encoded = QuantizedTensorType(shape, i8, zp=zp)
+    check_operation([TensorType(f32, shape)], lambda v: EncodeOp(v[0], encoded, scale, point))
+
+
+@given(st.lists(sizes, min_size=1, max_size=3), st.integers(1, 7), st.sampled_from(["symmetric", "zp", "min"]))
+def test_cast_codes(shape: list[int], width: int, kind: str) -> None:
+    """To the next wider codes and wider scales, with everything else as it was."""
+
+    def made(bits: int, scale: AnyFloat) -> QuantizedTensorType:
+        code = IntegerType(bits, Signedness.UNSIGNED)
+        given: dict[str, Any] = {} if kind == "symmetric" else {kind: code if kind == "zp" else f16}
+        return QuantizedTensorType(shape, code, scale=scale, axis=0, **given)
+
+    check_operation([made(width, f16)], lambda v: CastCodesOp(v[0], made(width + 1, f32)))
+
+
+@given(dimensions, sizes, sizes, reals, st.booleans(), st.booleans())
+def test_quantize_bias(m: int, n: int, k: int, real: AnyFloat, rows: bool, asymmetric: bool) -> None:
+    x = QuantizedTensorType([m, k], i8, zp=i8 if asymmetric else None)
+    w = QuantizedTensorType([n, k], i8, symmetric=True, axis=0 if rows else None)
+    check_operation([TensorType(real, [n]), x, w], lambda v: QuantizeBiasOp(v[0], v[1], v[2]))
+
+
+@given(quantized_tensors(), st.randoms(use_true_random=False), reals)
+def test_transpose(type: QuantizedTensorType, random: Any, real: AnyFloat) -> None:
+    order = list(range(type.get_num_dims()))
+    random.shuffle(order)
+    check_operation([TensorType(real, type.get_shape())], lambda v: TransposeOp(v[0], order))
+    check_operation([type], lambda v: TransposeOp(v[0], order))
+
+
+@given(st.lists(dimensions, max_size=3), sizes, reals, st.sampled_from(ACTIVATIONS))
+def test_gated_activation(shape: list[int], n: int, real: AnyFloat, activation: str) -> None:
+    half, both = TensorType(real, [*shape, n]), TensorType(real, [*shape, 2 * n])
+    check_operation([half, half], lambda v: GatedActivationOp(v[0], v[1], half, activation))
+    check_operation([both], lambda v: GatedActivationOp(v[0], None, half, activation))
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> LayoutAttr:
+    """Any packing, its sizes being those a packing can have."""
+    name = draw(st.sampled_from(sorted(PACKINGS)))
+    powers = st.sampled_from([1, 2, 4, 8, 16, 32])
+    try:
+        return LayoutAttr.of(packing(name, {size: draw(powers) for size in sizes_of(name)}))
+    except ValueError:
+        reject()
+
+
+@given(layouts(), names, sizes, sizes, st.sampled_from([8, 4]), reals)
+def test_kernel_load_packed(layout: LayoutAttr, name: str, n: int, k: int, bits: int, scale: AnyFloat) -> None:
+    """A weight that is packed when it is loaded, and one that is stored packed."""
+    check_attribute(layout)
+    unpacked = QuantizedTensorType([64 * n, 64 * k], IntegerType(bits), scale=scale, symmetric=True, group_size=32)
+    shape, form = weight_form(unpacked)
+    stored = TensorType(IntegerType(8, Signedness.UNSIGNED), [64])
+    check(ModuleOp([LoadOp(name, layout, stored, stored)]))
+    if layout.packing.refusal(shape, form) is None:
+        check(ModuleOp([LoadOp(name, layout, unpacked, packed_type(layout, unpacked))]))

@@ -73,6 +73,18 @@ class Demanding(ModulePass):
         """Nothing."""
 
 
+@dataclass(frozen=True)
+class Foreign(ModulePass):
+    """A pass with an option of a type that text has no form for."""
+
+    name = "foreign"
+
+    raw: bytes = b""
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Nothing."""
+
+
 def missing() -> type[ModulePass]:
     raise ModuleNotFoundError("No module named 'jax'", name="jax")
 
@@ -80,6 +92,7 @@ def missing() -> type[ModulePass]:
 FACTORIES: dict[str, Any] = {
     "everything": lambda: Everything,
     "demanding": lambda: Demanding,
+    "foreign": lambda: Foreign,
     "missing": missing,
 }
 
@@ -183,6 +196,7 @@ def test_ill_typed_options(options: str, message: str) -> None:
         ("demanding{sise=1}", "pass 'demanding' has no option 'sise', did you mean 'size'?"),
         ("demanding{xyz=1}", "pass 'demanding' has no option 'xyz'; it has size"),
         ("demandin", "unknown pass 'demandin', did you mean 'demanding'?"),
+        ("foreign{raw=x}", "pass 'foreign': 'raw=x' is not valid, expected bytes"),
     ],
 )
 def test_wrong_passes(text: str, message: str) -> None:

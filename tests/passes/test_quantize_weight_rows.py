@@ -108,6 +108,21 @@ def test_the_program_computes_with_the_quantized_rows(then: str) -> None:
     assert sum(isinstance(op, QuantizedMatmulOp) for op in program.module.walk()) == (15 if then else 0)
 
 
+def test_fusion_leaves_inputs_and_tables_that_are_codes_alone() -> None:
+    pipeline = (
+        f"{recipe('average-bits=5 ops=linear,embedding')},assign-schemes{{input-type=i8 input-granularity=per_token "
+        "input-dynamic=true},quantize-activations"
+    )
+    fused = passed(f"{pipeline},fuse-quantized-ops", tiny_program(tied=True))
+    expected = logits(passed(pipeline, tiny_program(tied=True)), IDS)
+    np.testing.assert_allclose(logits(fused, IDS), expected, rtol=1e-5, atol=1e-5)
+    matmuls = [op for op in fused.module.walk() if isinstance(op, QuantizedMatmulOp)]
+    said = [str(op.attributes["llm.remark"]) for op in [*matmuls, *layers(fused.module).values()]]
+    assert len(said) == 16
+    assert all("input not fused: codes are not multiplied by !llm.mixed" in text for text in said[:-1])
+    assert "table not fused: the codes are !llm.mixed_quantized_tensor<40x32x" in said[-1]
+
+
 def test_bits_per_weight_and_files(tmp_path: Path) -> None:
     program = passed(recipe("average-bits=5 modules=lm_head scale=f16"))
     (report,) = [t for t in size_report(program).tensors if t.name == "lm_head.weight"]
@@ -270,5 +285,5 @@ func.func @main(%x: tensor<2x4xf32>) -> tensor<2x3xf32> {
 def test_a_program_without_weights_is_refused(tmp_path: Path) -> None:
     folder = huggingface_folder(tmp_path / "model", MODELS["opt"], {}, tokenizer=False)
     plan = open_huggingface(folder, weights=False)
-    with pytest.raises(InputError, match="the program has no weights, but the values of '.*' are needed"):
+    with pytest.raises(InputError, match=r"the program has no weights, but the values of '.*' are needed"):
         passed(recipe("average-bits=5 exclude=lm_head"), plan)

@@ -268,6 +268,24 @@ def test_asymmetric_narrow_range(bits: int, granularity: str, integers: bool) ->
     assert (ours.codes.min(), ours.codes.max()) == (0, 2**bits - 2)
 
 
+@pytest.mark.parametrize("rounding", [None, "ceil", "round"])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_asymmetric_powers_of_two(bits: int, rounding: str | None) -> None:
+    """scale = 2^(R(log2(hi - lo)) - b), the zero point -lo / scale; rounded down unless the options say otherwise."""
+    options = {"weight_quant_type": "asym", "weight_scale_precision": "po2_scale", "weight_group_size": 64}
+    ours = quantized({**options, "weight_bit_width": bits, "scale_rounding_func_type": rounding})
+    groups = W.astype(np.float64).reshape(16, 3, 64)
+    lo, hi = np.minimum(groups.min(axis=-1), 0), np.maximum(groups.max(axis=-1), 0)
+    exponent = np.log2(hi - lo)
+    rounded = {"ceil": np.ceil(exponent), "round": np.rint(exponent)}.get(rounding or "", np.floor(exponent))
+    scale = 2.0 ** (rounded - bits)
+    assert ours.zero_point is not None
+    np.testing.assert_array_equal(real(ours.scale), scale)
+    np.testing.assert_allclose(real(ours.zero_point), -lo / scale, rtol=1e-6)
+    units = groups / scale[..., None] + (-lo / scale)[..., None]
+    assert np.abs(ours.codes.reshape(groups.shape) - np.clip(units, 0, 2**bits - 1)).max() <= 0.5 + 1e-4
+
+
 POWERS_AT_RUN_TIME = [
     ("int", "per_row", None, 2.0**7),
     ("int", "per_group", None, 2.0**7),

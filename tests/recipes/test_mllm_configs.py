@@ -280,6 +280,14 @@ def test_operations_refused(config: dict[str, Any], expected: str) -> None:
         (hints(r"a\.q\.weight", KAI), "matches 'a.q.weight' without 'a.q.bias', so that its bias would be lost"),
         (hints(r"a\.q\..*", KAI, shape=[8, 32]), "'shape' is [8, 32], but 'a.q.weight' is [8, 64]"),
         (
+            hints(r"a\.k\.weight", KAI, shape=[16, 16]),
+            r"'a\.k\.weight': 'a.k.weight' has rows of 16, f32_qai8dxp_qsi4c32p_mxk_nxk needs whole blocks of 32",
+        ),
+        (
+            hints(r"a\.k\.weight", {"quant_method": "gguf", "gguf_type": "Q4_K"}),
+            r"'a\.k\.weight': 'a.k.weight' has rows of 64, Q4_K needs whole blocks of 256",
+        ),
+        (
             hints(r"a\.[qk]\.weight", GGUF, rename="x.weight"),
             "matches 2 weights, which cannot all be renamed 'x.weight'",
         ),

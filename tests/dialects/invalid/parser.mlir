@@ -52,3 +52,6 @@ func.func @g(%x: tensor<4xf32>) {
 // -----
 // error: the values of this constant were left out when the text was printed
 builtin.module attributes {a = dense_resource<__elided__> : tensor<4xf32>} {}
+// -----
+// error: integers have at most 16777215 bits
+func.func private @f(i16777216)

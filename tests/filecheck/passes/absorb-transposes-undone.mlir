@@ -1,11 +1,11 @@
 // RUN: llmir-opt %s -p absorb-transposes | filecheck %s
 
-// Two transposes that undo each other are the value itself; others become one.
+// Two transposes that undo each other are the value itself; others become one, in this order and no other.
 
 func.func @f(%x: tensor<2x3x4xf32>) -> (tensor<2x3x4xf32>, tensor<3x4x2xf32>) {
-  %a = llm.transpose(%x) {permutation = array<i64: 2, 0, 1>} : (tensor<2x3x4xf32>) -> tensor<4x2x3xf32>
-  %b = llm.transpose(%a) {permutation = array<i64: 1, 2, 0>} : (tensor<4x2x3xf32>) -> tensor<2x3x4xf32>
-  %c = llm.transpose(%a) {permutation = array<i64: 2, 0, 1>} : (tensor<4x2x3xf32>) -> tensor<3x4x2xf32>
+  %a = llm.transpose(%x) {permutation = array<i64: 1, 0, 2>} : (tensor<2x3x4xf32>) -> tensor<3x2x4xf32>
+  %b = llm.transpose(%a) {permutation = array<i64: 1, 0, 2>} : (tensor<3x2x4xf32>) -> tensor<2x3x4xf32>
+  %c = llm.transpose(%a) {permutation = array<i64: 0, 2, 1>} : (tensor<3x2x4xf32>) -> tensor<3x4x2xf32>
   func.return %b, %c : tensor<2x3x4xf32>, tensor<3x4x2xf32>
 }
 
