@@ -5,13 +5,15 @@
 2. Each `dense<...>` rebuilds an IRDL constraint, and a splat is expanded element by element.
 3. Operations get `loc("file":line:col)` from where they stand in the text.
 4. A verification error raised while parsing carries no position: it is reported at the operation.
-5. A string that is never closed takes xDSL's lexer time exponential in its length.
+5. A string that is never closed takes xDSL's lexer time exponential in its length; one that is not ASCII is printed
+   with escapes, and those are read back as bytes instead of a string.
 6. xDSL stops at the first error; `parse_noting_errors` goes on at the next operation of the module.
 7. An operation nobody defines is reported after its name, without a guess what was meant.
 8. A value that is used but never defined is reported where the text ends, or taken from a later function.
 9. The `external_resources` of a file are refused; elided constants are read as if they had values.
 10. Types and splats that are written again are parsed again, which is most of the time a module takes.
 11. A resource whose key is taken gets another, but its second use and its value are not found under that.
+12. An integer type may have any width, and a short text so ask for any memory.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ from xdsl.parser import Parser, UnresolvedOperand
 from xdsl.parser.generic_parser import ParserState
 from xdsl.traits import IsolatedFromAbove
 from xdsl.utils.exceptions import ParseError, VerifyException
-from xdsl.utils.lexer import Input, Span
-from xdsl.utils.mlir_lexer import MLIRLexer, MLIRTokenKind
+from xdsl.utils.lexer import Input, Span, Token
+from xdsl.utils.mlir_lexer import MLIRLexer, MLIRTokenKind, StringLiteral
 
 REFUSALS = (VerifyException, ValueError, OverflowError, NotImplementedError)
 """What xDSL raises without a position: rules of operations, literals its types cannot hold or do not know."""
@@ -71,6 +73,16 @@ Resource = str | bool | int
 class _Lexer(MLIRLexer):
     # as xDSL's, with possessive quantifiers: nothing is tried again
     _unescaped_characters_regex = re.compile(r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"')
+
+    def _lex_string_literal(self, start_pos: int) -> Token[MLIRTokenKind]:
+        token = super()._lex_string_literal(start_pos)
+        if token.kind is not MLIRTokenKind.BYTES_LIT:
+            return token
+        try:
+            StringLiteral.from_span(token.span).bytes_contents.decode()
+        except UnicodeDecodeError:
+            return token
+        return Token(MLIRTokenKind.STRING_LIT, token.span)
 
 
 class LLMParser(Parser):
@@ -370,7 +382,7 @@ class LLMParser(Parser):
         type: Any = super()._parse_optional_integer_or_float_type()
         if isinstance(type, IntegerType) and cast(Any, type).width.data > MAX_WIDTH:
             self.raise_error(f"integers have at most {MAX_WIDTH} bits", start, self.pos)
-        return type
+        return cast(Any, type)
 
     def _remembered(self, pattern: re.Pattern[str], parse: Callable[[], Attribute | None]) -> Attribute | None:
         """What `parse` returns for the text that `pattern` matches here; the same text means the same again."""

@@ -76,12 +76,12 @@ def pack_mixed(array: MixedArray) -> NDArray[np.uint8]:
     rows = len(array.selector)
     flat = array.codes.reshape(rows, -1)
     lengths = packed_row_lengths(array.selector, flat.shape[1], array.format)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
+    starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(lengths)])
     stream = np.zeros(int(starts[-1]), np.uint8)
     for index, element in enumerate(array.format.elements):
         at = np.flatnonzero(array.selector == index)
         packed = pack(flat[at], element.bits)
-        places = starts[at][:, None] + np.arange(packed.shape[-1])
+        places = np.add.outer(starts[at], np.arange(packed_length(flat.shape[1], element.bits)))
         stream[places] = packed
     return stream
 
@@ -96,13 +96,13 @@ def unpack_mixed(
     """Inverse of `pack_mixed`; ValueError when selector or stream do not fit."""
     check_selector(selector, shape[0], format)
     length = int(np.prod(shape[1:], dtype=np.int64))
-    starts = np.concatenate([[0], np.cumsum(packed_row_lengths(selector, length, format))])
+    starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(packed_row_lengths(selector, length, format))])
     if stream.shape != (starts[-1],):
         raise ValueError(f"the rows take {starts[-1]} bytes of codes, got {list(stream.shape)}")
     codes = np.empty((shape[0], length), np.uint8)
     for index, element in enumerate(format.elements):
         at = np.flatnonzero(selector == index)
-        places = starts[at][:, None] + np.arange(packed_length(length, element.bits))
+        places = np.add.outer(starts[at], np.arange(packed_length(length, element.bits)))
         signed = element.dtype == np.int8
         codes[at] = unpack(stream[places], element.bits, length, signed).view(np.uint8)
     return MixedArray(codes.reshape(shape), selector, scale, format)

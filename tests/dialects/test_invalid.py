@@ -18,6 +18,8 @@ from llmir.dialects.llm.weights import symbol_errors
 from llmir.dialects.parser import parse_module
 
 SOURCES = Path(llmir.dialects.__file__).parent
+ELSEWHERE = ("mllm_ir.py", "storage.py")
+"""Sources whose errors are not about MLIR text; tests/frontends/test_mllm_ir.py and test_storage.py raise them."""
 CASES = [
     (file.stem, *case.removeprefix("// error: ").split("\n", 1))
     for file in sorted((Path(__file__).parent / "invalid").glob("*.mlir"))
@@ -88,6 +90,7 @@ def test_every_error_has_a_case() -> None:
     missing = [
         f"{source.name}:{node.lineno}: {ast.unparse(node)}"
         for source in SOURCES.rglob("*.py")
+        if source.name not in ELSEWHERE
         for node in raising_statements(source)
         if not any((source.resolve(), line) in places for line in lines_of(node))
     ]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, FileLineColLoc, ModuleOp
+from xdsl.dialects.builtin import BytesAttr, DenseIntOrFPElementsAttr, FileLineColLoc, ModuleOp, StringAttr
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import ParseError
 from xdsl.utils.hints import isa
@@ -164,3 +164,15 @@ def test_errors_are_placed(text: str, place: str) -> None:
     with pytest.raises(ParseError) as e:
         parse_module(new_context(), text, "a.mlir")
     assert str(e.value.span.get_location()).startswith(place)
+
+
+@pytest.mark.parametrize("text", ["é", "层", "a\n\\é", "plain"])
+def test_strings_of_any_letters_survive(text: str) -> None:
+    module = ModuleOp([], {"a": StringAttr(text)})
+    again = parse_module(new_context(), str(module))
+    assert again.attributes["a"] == StringAttr(text)
+
+
+def test_bytes_that_are_no_text_stay_bytes() -> None:
+    module = parse_module(new_context(), r'builtin.module attributes {a = "\FF"} {}')
+    assert isinstance(module.attributes["a"], BytesAttr)

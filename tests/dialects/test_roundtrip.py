@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 from typing import Any
 
-from hypothesis import given, reject
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from xdsl.dialects import builtin
 from xdsl.dialects.builtin import (
@@ -492,6 +492,7 @@ def test_mixture(
     )
 
 
+@settings(max_examples=30)
 @given(sparse_types(), sizes, reals)
 def test_sparse(type: SparseQuantizedTensorType, n: int, real: AnyFloat) -> None:
     plain = TensorType(real, type.get_shape())
@@ -505,6 +506,7 @@ def test_sparse(type: SparseQuantizedTensorType, n: int, real: AnyFloat) -> None
     check_operation([TensorType(f32, [DYNAMIC_INDEX, 8]), matrix], lambda v: QuantizedMatmulOp(v[0], v[1], y))
 
 
+@settings(max_examples=30)
 @given(mixed_types(), sizes, reals, st.data())
 def test_mixed(type: MixedQuantizedTensorType, n: int, real: AnyFloat, data: st.DataObject) -> None:
     """Rows whose formats a selector says, or an average of bits."""
@@ -586,6 +588,7 @@ def layouts(draw: st.DrawFn) -> LayoutAttr:
         reject()
 
 
+@settings(max_examples=30)
 @given(layouts(), names, sizes, sizes, st.sampled_from([8, 4]), reals)
 def test_kernel_load_packed(layout: LayoutAttr, name: str, n: int, k: int, bits: int, scale: AnyFloat) -> None:
     """A weight that is packed when it is loaded, and one that is stored packed."""

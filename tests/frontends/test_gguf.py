@@ -238,11 +238,11 @@ def test_configuration(tmp_path: Path) -> None:
     """The config.json of the program says the same as the file's metadata."""
     config = config_of(head_dim=48, attention_bias=True, mlp_bias=True, rope_theta=2e4)
     program = open_gguf(write_gguf(tmp_path / "model.gguf", config, random_weights(config), more=fields_of))
-    written = read_config(json.loads(program.files["config.json"]), "config.json")
-    metadata = read_gguf_config(GGUFFile.open(tmp_path / "model.gguf"))
+    written: Any = read_config(json.loads(program.files["config.json"]), "config.json")
+    metadata: Any = read_gguf_config(GGUFFile.open(tmp_path / "model.gguf"))
     assert metadata.windows == (5, 5)
     assert dict(written.weight_shapes()) == dict(metadata.weight_shapes())
-    expected = read_config(config | {"rope_scaling": {"rope_type": "linear", "factor": 4.0}}, "config.json")
+    expected: Any = read_config(config | {"rope_scaling": {"rope_type": "linear", "factor": 4.0}}, "config.json")
     for key in ("hidden_size", "intermediate_size", "layers", "heads", "kv_heads", "head_dim", "vocab_size"):
         assert getattr(written, key) == getattr(metadata, key) == getattr(expected, key)
     for key in ("qkv_bias", "output_bias", "mlp_bias", "qk_norm", "tied", "rope_scaling"):

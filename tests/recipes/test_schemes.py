@@ -152,6 +152,14 @@ def test_names_that_fix_their_numbers(name: str) -> None:
         adapt(recipe(name), {"weight_type": "i8", "weight_scale": "f32"})
 
 
+def test_an_axis_is_for_groups() -> None:
+    (rule,) = adapt(recipe("W4A16"), {"weight_group_axis": 0}).rules
+    assert isinstance(rule, SchemeAssignmentPass)
+    assert (rule.weight_group_axis, rule.weight_group_size) == (0, 128)
+    with pytest.raises(UsageError, match=r"^--weight-group-dim 0 is for groups, give --weight-group-size N too$"):
+        adapt(recipe("W8A16"), {"weight_group_axis": 0})
+
+
 # Choosing layers
 
 
