@@ -14,6 +14,7 @@
 10. Types and splats that are written again are parsed again, which is most of the time a module takes.
 11. A resource whose key is taken gets another, but its second use and its value are not found under that.
 12. An integer type may have any width, and a short text so ask for any memory.
+13. Numbers of type f80 and f128 are read, but cannot be printed.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from xdsl.dialects.builtin import (
     ComplexType,
     DenseIntOrFPElementsAttr,
     FileLineColLoc,
+    Float80Type,
+    Float128Type,
+    FloatAttr,
     IndexType,
     IntAttr,
     IntegerType,
@@ -376,6 +380,14 @@ class LLMParser(Parser):
     def parse_optional_type(self) -> Any:
         """Parse a type, if there is one."""
         return self._remembered(TYPE, super().parse_optional_type)
+
+    def parse_optional_builtin_int_or_float_attr(self) -> Any:
+        """Parse a number, if there is one."""
+        start = self._current_token.span.start
+        found: Any = super().parse_optional_builtin_int_or_float_attr()
+        if isinstance(found, FloatAttr) and isinstance(cast(Any, found).type, Float80Type | Float128Type):
+            self.raise_error("numbers of type f80 and f128 are not supported, use f64", start, self.pos)
+        return cast(Any, found)
 
     def _parse_optional_integer_or_float_type(self) -> Any:
         start = self._current_token.span.start

@@ -296,8 +296,6 @@ class _Legalizer:
 
     def dequantized(self, op: QuantizedMatmulOp, why: str) -> None:
         """Replace a product by one of real values."""
-        if isinstance(op.output.type, QuantizedTensorType):
-            raise InputError(f"{place(op)}: {why}")
         input, weight = (
             value if isinstance(value.type, TensorType) else self.before(op, _dequantized(value))
             for value in (op.input, op.weight)

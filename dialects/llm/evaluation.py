@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from inspect import signature
 from typing import Any, cast
 
@@ -39,7 +40,10 @@ FOLD_LIMIT = 1 << 16
 NO_MEANING = ("operandSegmentSizes", "resultSegmentSizes", "module", "symmetric", "fastmath", "overflowFlags")
 """Properties that do not change what an operation computes."""
 
-_TAKE_RESULT = {name for name, definition in DEFINITIONS.items() if "result" in signature(definition).parameters}
+
+@cache
+def _takes_result(definition: Callable[..., Any]) -> bool:
+    return "result" in signature(definition).parameters
 
 
 def is_defined(op: Operation) -> bool:
@@ -55,7 +59,7 @@ def evaluate(op: Operation, value_of: Callable[[SSAValue], Any]) -> tuple[Any, .
     """
     arguments = _operands(cast(IRDLOperation, op), value_of)
     arguments |= {name: attribute_value(a) for name, a in op.properties.items() if name not in NO_MEANING}
-    if op.name in _TAKE_RESULT:
+    if _takes_result(DEFINITIONS[op.name]):
         arguments["result"] = result_format(op.results[0].type)
     with np.errstate(all="ignore"):  # what is not finite is a value like any other
         returned = DEFINITIONS[op.name](**arguments)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if sys.byteorder != "little":  # every file format here is little-endian and memory-mapped as it is
-    raise ImportError("llmir needs a little-endian machine")
+    raise ImportError("llmir needs a little-endian machine")  # unreachable: no test runs on another
 
 
 def packed_length(length: int, bits: int) -> int:

@@ -14,7 +14,7 @@ def bytes_text(count: float) -> str:
         if count < 1000 or unit == "GB":
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
-    raise AssertionError
+    raise AssertionError  # unreachable: the last unit takes every count
 
 
 def size_table(report: SizeReport, title: str) -> Table:

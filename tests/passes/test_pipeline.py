@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from tiny_model import tiny_program
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, TensorType, f32
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 from xdsl.transforms.canonicalize import CanonicalizePass
 
 from llmir.dialects.llm.constant import ConstantOp
+from llmir.dialects.llm.model import LinearOp
+from llmir.dialects.llm.weights import weights
 from llmir.dialects.parser import parse_module
 from llmir.errors import InputError, UsageError
 from llmir.passes.assign_schemes import SchemeAssignmentPass
@@ -66,3 +73,34 @@ def test_a_bare_module_has_no_stored_weights() -> None:
     bare = module("llm.load_weight @w : tensor<2x4xf32>")
     with pytest.raises(InputError, match=r"^the module, which has no weights of its own: there is no tensor 'w'$"):
         Pipeline.parse(TEXT).run(bare)
+
+
+@dataclass(frozen=True)
+class Breaking(ModulePass):
+    """A pass that leaves something that is not valid."""
+
+    name = "break"
+
+    attribute: str
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Make a weight another type, or a result another shape than its operand's."""
+        if self.attribute == "symbol":
+            weights(op)["w"].properties["type"] = TensorType(f32, [2, 5])
+        else:
+            linear = next(inner for inner in op.walk() if isinstance(inner, LinearOp))
+            Rewriter.replace_value_with_new_type(linear.output, TensorType(f32, [2, 5]))
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("symbol", "after break: 'llm.load_weight' result is tensor<2x4xf32> but weight @w is tensor<2x5xf32>"),
+        ("type", "after break: result has N = 5 but weight is 2x4, that is N = 2"),
+    ],
+)
+def test_what_a_pass_breaks_is_found_after_it(what: str, message: str) -> None:
+    loaded = module("llm.load_weight @w : tensor<2x4xf32>")
+    with pytest.raises(InputError) as e:
+        Pipeline([Breaking(what)]).run(loaded)
+    assert str(e.value) == message

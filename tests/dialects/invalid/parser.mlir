@@ -55,3 +55,6 @@ builtin.module attributes {a = dense_resource<__elided__> : tensor<4xf32>} {}
 // -----
 // error: integers have at most 16777215 bits
 func.func private @f(i16777216)
+// -----
+// error: numbers of type f80 and f128 are not supported, use f64
+builtin.module attributes {test.a = 1.0 : f80} {}
