@@ -216,7 +216,7 @@ MUTATIONS = (
         (FILECHECK + "passes/convert-llm-to-linalg-attention-softcap.mlir",),
     ),
     Mutation(
-        "weights of a callee not handed on",
+        "weights of a callee handed on in reverse",
         "passes/convert_llm_to_linalg.py",
         "for name in self.module.used.get(callee, []):",
         "for name in self.module.used.get(callee, [])[::-1]:",
