@@ -57,7 +57,7 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input, Span, Token
 from xdsl.utils.mlir_lexer import MLIRLexer, MLIRTokenKind, StringLiteral
 
-REFUSALS = (VerifyException, ValueError, OverflowError, NotImplementedError)
+REFUSALS = (VerifyException, ValueError, OverflowError, NotImplementedError, RecursionError)
 """What xDSL raises without a position: rules of operations, literals its types cannot hold or do not know."""
 MAX_WIDTH = (1 << 24) - 1
 """Bits of an integer type, as in MLIR."""
@@ -359,7 +359,7 @@ class LLMParser(Parser):
         try:
             op = super().parse_operation()
         except REFUSALS as e:
-            raise ParseError(Span(span.start, self.pos, span.input), str(e) or "not supported") from e
+            raise ParseError(Span(span.start, self.pos, span.input), _refusal(e)) from e
         self._around.pop()
         if isinstance(op.location, UnknownLoc):
             op.location = self._location(span.start)
@@ -373,7 +373,7 @@ class LLMParser(Parser):
         try:
             attribute = self._remembered(DENSE, super().parse_attribute)
         except REFUSALS as e:
-            raise ParseError(Span(span.start, self.pos, span.input), str(e) or "not supported") from e
+            raise ParseError(Span(span.start, self.pos, span.input), _refusal(e)) from e
         assert attribute is not None
         return attribute
 
@@ -410,6 +410,13 @@ class LLMParser(Parser):
         if found is not None and not text[match.end() : self.pos].strip():
             self._known[match[0]] = found
         return found
+
+
+def _refusal(error: BaseException) -> str:
+    """What to say of an error without a position."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error) or "not supported"
 
 
 def _holds_numbers(type: Any) -> bool:

@@ -70,6 +70,8 @@ from llmir.quantizers.registry import quantize
 SCHEME = "llm.scheme"
 RANGE_METHODS = ("absmax", "signed_absmax", "minmax", "mse", "hqo")
 NARROW_METHODS = ("absmax", "minmax", "mse", "hqo")
+KEEPS_CODES = "keeps its codes: "
+"""How a remark begins on a layer whose weight is quantized already and stays as it is."""
 REGEX = "re:"
 """Before a pattern that is a regular expression."""
 KINDS = ("linear", "embedding", "router")
@@ -129,8 +131,10 @@ class SchemeAssignmentPass(ModulePass):
                     layer.attributes.pop(REMARK, None)
         for name, same_name in layers.items():
             for layer in same_name:
-                if SCHEME not in layer.attributes and not is_quantized(layer):
-                    remark(layer, why_left_alone(layer, self.ops, excluded=name in excluded))
+                if SCHEME not in layer.attributes:
+                    why = why_left_alone(layer, self.ops, excluded=name in excluded)
+                    keeps = is_quantized(layer)
+                    remark(layer, why.replace(NOT_QUANTIZED, KEEPS_CODES) if keeps else why)
 
     def scheme(self) -> SchemeAttr:
         """The scheme the options describe; InputError when they contradict each other."""

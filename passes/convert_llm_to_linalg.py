@@ -65,6 +65,7 @@ from llmir.dialects.llm import (
     RMSNormOp,
     RopeOp,
     ScaleOp,
+    ShiftOp,
     SiluOp,
     SoftcapOp,
     TransposeOp,
@@ -512,6 +513,7 @@ RULES: dict[type[Operation], Rule] = {
         g, f.tensor(op.gate), f.optional(op.up), op.activation.data, _element(op.output)
     ),
     ScaleOp: lambda f, g, op: model.scale(g, f.value(op.input), op.factor.value.data, _element(op.output)),
+    ShiftOp: lambda f, g, op: model.shift(g, f.value(op.input), op.offset.value.data, _element(op.output)),
     SoftcapOp: lambda f, g, op: model.softcap(g, f.value(op.input), op.cap.value.data, _element(op.output)),
     RopeOp: _rope,
     UpdateCacheOp: lambda f, g, op: model.update_cache(

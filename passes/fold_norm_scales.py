@@ -33,13 +33,14 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
+from llmir.dialects.llm.constant import ConstantOp
 from llmir.dialects.llm.fused import EncodeOp
 from llmir.dialects.llm.model import LayerNormOp, RMSNormOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp, QuantizeOp
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.dialects.llm.values import dense_array, dense_attribute
 from llmir.dialects.llm.weights import LoadWeightOp, loads
-from llmir.formats.quantized import POWER_OF_TWO, real
+from llmir.formats.quantized import POWER_OF_TWO, QuantizedArray, real
 from llmir.passes.fusion.known_values import KnownValues
 from llmir.passes.fusion.replacing import replace_keeping
 from llmir.passes.remarks import add_remark
@@ -200,18 +201,21 @@ class _Folding:
         replace_keeping(owner, arith.ConstantOp(dense_attribute(values, f32), type))
 
     def set_one_scale(self, matmul: QuantizedMatmulOp) -> None:
-        """Give a stored weight with a scale for each index of K one scale of 1 instead."""
+        """Give a weight with a scale for each index of K one scale of 1 instead."""
         load, before, store = matmul.weight.owner, matmul.weight.type, self.known.store
-        assert isinstance(load, LoadWeightOp)
         assert isinstance(before, QuantizedTensorType)
-        assert store is not None
-        weight = self.known.declared[load.symbol]
         after = QuantizedTensorType(
             before.get_shape(), before.element_type, scale=before.scale, symmetric=bool(before.symmetric.value.data)
         )
         kind = before.format().scale
         assert isinstance(kind, np.dtype)
         one = np.ones(1, kind)
+        if isinstance(load, ConstantOp):
+            replace_keeping(load, ConstantOp(QuantizedArray(load.value.codes, one, after.format()), after))
+            return
+        assert isinstance(load, LoadWeightOp)
+        assert store is not None
+        weight = self.known.declared[load.symbol]
         store.add(weight.store_key + SCALE, MemoryTensor(one.view(np.uint8) if kind == POWER_OF_TWO else one))
         weight.properties["type"] = after
         replace_keeping(load, LoadWeightOp(load.symbol, after))
@@ -233,12 +237,12 @@ def why_not_columns(op: QuantizeOp) -> str | None:
 
 
 def scales_columns(matmul: QuantizedMatmulOp) -> bool:
-    """True when a stored weight of codes without zero points has a scale for each index of K."""
+    """True when a stored or constant weight of codes without zero points has a scale for each index of K."""
     type = matmul.weight.type
     if not isinstance(type, QuantizedTensorType) or isinstance(matmul.input.type, QuantizedTensorType):
         return False
     granularity = type.granularity
-    stored = isinstance(matmul.weight.owner, LoadWeightOp)
+    stored = isinstance(matmul.weight.owner, LoadWeightOp | ConstantOp)
     plain = type.is_symmetric and isinstance(type.format().scale, np.dtype)
     return stored and plain and granularity.group_size is None and granularity.axis == 1
 

@@ -98,6 +98,7 @@ OPERATIONS = {
     "gelu_tanh": unary("gelu", '{approximate = "tanh"}', type="tensor<?x6xf16>"),
     "relu": unary("relu"),
     "scale": unary("scale", "{factor = 1.5 : f32}"),
+    "shift": unary("shift", "{offset = 1.0 : f32}", type="tensor<?x6xf16>", result="tensor<?x6xf32>"),
     "softcap": unary("softcap", "{cap = 2.0 : f32}"),
     "transpose": unary(
         "transpose", "{permutation = array<i64: 1, 0>}", type="tensor<3x6xf32>", result="tensor<6x3xf32>"

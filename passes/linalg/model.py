@@ -160,6 +160,12 @@ def scale(graph: Graph, x: Value, factor: float, type: Attribute) -> SSAValue:
     return map_elements(graph, [(x, place)], sizes_of(graph, x), type, lambda c, e: c.multiply(e[0], c.number(factor)))
 
 
+def shift(graph: Graph, x: Value, offset: float, type: Attribute) -> SSAValue:
+    """x + offset."""
+    place = loops(rank_of(x))
+    return map_elements(graph, [(x, place)], sizes_of(graph, x), type, lambda c, e: c.add(e[0], c.number(offset)))
+
+
 def softcap(graph: Graph, x: Value, cap: float, type: Attribute) -> SSAValue:
     """cap * tanh(x / cap)."""
     place = loops(rank_of(x))

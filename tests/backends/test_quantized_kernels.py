@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from llmir.backends.numpy import quantized_kernels
-from llmir.formats.elements import Integer
+from llmir.errors import InputError
+from llmir.formats.elements import Integer, element
 from llmir.formats.granularity import Granularity
 from llmir.formats.packing import pack
 from llmir.formats.quantized import POWER_OF_TWO, QuantizedArray, QuantizedFormat
@@ -223,3 +224,10 @@ def test_embedding_rows_are_rows_of_the_dequantized_table(kind: str, bits: int, 
     ids = np.array([10, 0, 3, 3])
     rows = quantized_kernels.embedding_rows(ids, packed, bits=bits, signed=element.signed, hidden=24)
     np.testing.assert_array_equal(rows, table.dequantize()[ids])
+
+
+def test_activations_that_are_not_finite() -> None:
+    x = np.array([[1.0, np.nan]], np.float32)
+    format = QuantizedFormat(element("i8"), granularity=Granularity(axis=0))
+    with pytest.raises(InputError, match=r"an activation cannot be quantized: value at \[0, 1\] is nan.* are broken"):
+        quantized_kernels.quantize(x, format=format)

@@ -147,3 +147,10 @@ def test_narrow_activations_are_computed_in_float32_and_rounded_after_each_opera
     found = compile_numpy(module, WeightStore()).call("f", x, w)
     assert found.dtype == np.float16
     np.testing.assert_allclose(found.astype(np.float64), norm(rounded.astype(np.float64)), rtol=2**-10, atol=1e-6)
+
+
+def test_a_head_without_logits() -> None:
+    text = "func.func @head(%i: index) -> index {\n  func.return %i : index\n}"
+    session = Session(parse_module(LLMContext.new(), text), WeightStore())
+    with pytest.raises(InputError, match="@head returns no logits"):
+        _ = session.vocabulary

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     """Fuzz one target."""
-    import atheris  # pyright: ignore[reportMissingImports]
+    import atheris  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
 
     with atheris.instrument_imports(include=["llmir", "xdsl", "lark"]):  # pyright: ignore
         sys.path[:0] = [str(FOLDER.parents[0]), str(FOLDER.parents[1])]

@@ -162,3 +162,19 @@ def test_a_norm_weight_that_two_functions_load_stays() -> None:
 def test_powers_of_two() -> None:
     values = np.array([1, -2, 0.5, 2.0**60, 2.0**61, 3, 0.75, 2.0**-60, 2.0**-61], np.float32)
     assert not_powers_of_two(values).tolist() == [2.0**61, 3, 0.75, 2.0**-61]
+
+
+def test_scales_of_a_constant_weight() -> None:
+    """With powers of two the product is the same to the bit, as its sum is rounded once."""
+    weight = "!llm.quantized_tensor<2x4xi8, scale=f16, symmetric=true, axis=1>"
+    text = f"""
+func.func @main(%x: tensor<?x4xf32>) -> tensor<?x2xf32> {{
+  %n = arith.constant dense<[1.0, 2.0, 3.0, 1.1]> : tensor<4xf32>
+  %w = llm.constant {{codes = dense<[[1, 2, -3, 4], [5, 6, 7, 8]]> : tensor<2x4xi8>,
+    scale = dense<[0.5, 2.0, 4.0, 0.25]> : tensor<4xf16>}} : {weight}
+  %y = llm.rms_norm(%x, %n) {{epsilon = 1.0e-05 : f32}} : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %z = llm.quantized_matmul(%y, %w) : (tensor<?x4xf32>, {weight}) -> tensor<?x2xf32>
+  func.return %z : tensor<?x2xf32>
+}}"""
+    module = check_same(text, "fold-norm-scales")
+    assert "!llm.quantized_tensor<2x4xi8, scale=f16, symmetric=true>" in str(module)

@@ -25,9 +25,10 @@ def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return False
 
     monkeypatch.setattr(os, "access", access)
-    for check in (check_file_output, lambda path: check_output(path, ())):
-        with pytest.raises(OutputError, match=f"^{re.escape(str(tmp_path))}: cannot be written$"):
-            check(tmp_path / "out")
+    with pytest.raises(OutputError, match=f"^{re.escape(str(tmp_path))}: cannot be written$"):
+        check_file_output(tmp_path / "out")
+    with pytest.raises(OutputError, match=f"^{re.escape(str(tmp_path))}: cannot be written$"):
+        check_output(tmp_path / "out", ())
     assert asked == [(tmp_path, os.W_OK)] * 2
 
 

@@ -14,6 +14,7 @@ import pytest
 from tiny_models import huggingface_folder, llmir, tree
 
 from llmir.program import program as program_module
+from llmir.program.journal import Journal
 
 Capture = pytest.CaptureFixture[str]
 
@@ -93,6 +94,20 @@ def test_disk_full_while_saving(model: Path, tmp_path: Path, capsys: Capture, mo
     message = llmir(capsys, "import", model, "-o", tmp_path / "out").error()
     assert message == f"{tmp_path}/out: cannot be written: No space left on device"
     assert tree(tmp_path) == []
+
+
+def test_disk_full_while_quantizing(
+    model: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal of finished weights cannot be written on."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Journal, "record", full)
+    message = llmir(capsys, "quantize", model, *W8, tmp_path / "out").error()
+    assert message.startswith(f"{tmp_path}/out: cannot be written: No space left on device; finished weights are kept")
+    assert not (tmp_path / "out").exists()
 
 
 def test_disk_full_while_replacing(

@@ -506,7 +506,7 @@ def test_codes_of_a_gguf_file_are_kept_or_quantized_again_and_said_so(
     done = llmir(capsys, "quantize", source, "-q", "W8A16", "-o", tmp_path / "out")
     assert done.status == 0
     assert "14: quantized again, from i8 codes" in done.out
-    assert "1: the recipe is for linear layers" in done.out
+    assert "1: keeps its codes: the recipe is for linear layers" in done.out
     kept = "model.embed_tokens.weight.codes"
     before, after = (open_model(str(model)).weights[kept].read() for model in (source, tmp_path / "out"))
     np.testing.assert_array_equal(before, after)

@@ -15,3 +15,11 @@ func.func @f(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   %y = llm.prune(%x) {sparsity = "2:4"} : (tensor<4x8xf32>) -> tensor<4x8xf32>
   func.return %y : tensor<4x8xf32>
 }
+
+// -----
+
+func.func @f(%x: tensor<?x?x4xf32>) -> tensor<?x?xf32> {
+  // expected-error@unknown {{'tensor.collapse_shape' to a shape with two dynamic dimensions has no kernel}}
+  %y = tensor.collapse_shape %x [[0 : i64], [1 : i64, 2 : i64]] : tensor<?x?x4xf32> into tensor<?x?xf32>
+  func.return %y : tensor<?x?xf32>
+}
