@@ -40,3 +40,9 @@ def test_package_directories_are_mapped() -> None:
 @pytest.mark.parametrize("top", MAPPED)
 def test_links(top: str) -> None:
     assert os.readlink(ROOT / "llmir" / top) == f"../{top}"
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """pytest imports them by name, whatever folder they are in."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert sorted(set(names)) == names

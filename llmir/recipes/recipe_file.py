@@ -175,4 +175,5 @@ def _strings(value: Any, where: str) -> tuple[str, ...]:
 def _check_keys(given: Mapping[str, Any], known: tuple[str, ...], where: str, what: str) -> None:
     for key in given:
         if key not in known:
-            raise InputError(f"{where}: {what} has no entry '{key}'{suggestion(key, known)}")
+            expected = suggestion(key, known) or f", expected one of {', '.join(known)}"
+            raise InputError(f"{where}: {what} has no entry '{key}'{expected}")
