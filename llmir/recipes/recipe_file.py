@@ -8,15 +8,15 @@
     weight_group_size = 64                 # with other values of assign-schemes options, or these alone
 
     [[rules]]
-    layers = ["*.v_proj", "re:.*layers\\\\.[01]\\\\.mlp"]
+    modules = ["*.v_proj", "re:.*layers\\\\.[01]\\\\.mlp"]
     weight_type = "i8"
 
     [calibration]                          # for rules with static inputs: options of the calibrate pass
     text = "data.txt"                      # relative to the recipe's folder; "demo" is the demo's text
     samples = 32
 
-A rule is for all linear layers unless it has `layers`: names, globs, or `re:` and a regular expression. With
-`layers` the scheme's own exceptions (lm_head) do not count. Options are spelled with `_` or `-`. A pattern that
+A rule is for all linear layers unless it has `modules`: names, globs, or `re:` and a regular expression. With
+`modules` the scheme's own exceptions (lm_head) do not count. Options are spelled with `_` or `-`. A pattern that
 matches no layer, and an entry that does not exist, are errors.
 """
 
@@ -41,7 +41,7 @@ from llmir.recipes.schemes import recipe
 
 KEYS = ("rules", "exclude", "cast", "calibration")
 OPTIONS = tuple(f.name for f in fields(SchemeAssignmentPass) if f.name not in ("name", "modules"))
-RULE_KEYS = ("layers", "scheme", *OPTIONS)
+RULE_KEYS = ("modules", "scheme", *OPTIONS)
 
 PassT = TypeVar("PassT", bound=ModulePass)
 
@@ -83,7 +83,7 @@ def _rule(entry: Any, where: str) -> FileRule:
         raise InputError(f"{where}: expected a table, got {entry!r}")
     given = {key.replace("-", "_"): value for key, value in cast("Mapping[str, Any]", entry).items()}
     _check_keys(given, RULE_KEYS, where, "a rule")
-    layers = _strings(given.pop("layers", []), f"{where}: layers")
+    modules = _strings(given.pop("modules", []), f"{where}: modules")
     scheme = given.pop("scheme", None)
     options = _options(SchemeAssignmentPass, given, where)
     base = Recipe(where, rules=(SchemeAssignmentPass(),)) if scheme is None else _scheme(scheme, where)
@@ -96,11 +96,11 @@ def _rule(entry: Any, where: str) -> FileRule:
     if len(changed.rules) != 1:
         raise InputError(f"{where}: scheme '{scheme}' is several rules itself; use it with -q")
     (rule,) = changed.rules
-    if not layers:
+    if not modules:
         return FileRule(rule, base.cast)
     if not isinstance(rule, SchemeAssignmentPass):
-        raise InputError(f"{where}: '{scheme}' chooses a type for every layer itself, leave out layers")
-    return FileRule(replace(rule, modules=layers, exclude=options.get("exclude", ())), base.cast)
+        raise InputError(f"{where}: '{scheme}' chooses a type for every layer itself, leave out modules")
+    return FileRule(replace(rule, modules=modules, exclude=options.get("exclude", ())), base.cast)
 
 
 def _scheme(name: Any, where: str) -> Recipe:

@@ -36,12 +36,12 @@ scheme = "W4A16"
 weight_group_size = 64
 
 [[rules]]
-layers = ["*.v_proj", 're:.*layers\.[01]\.mlp']
+modules = ["*.v_proj", 're:.*layers\.[01]\.mlp']
 weight-type = "i8"
 weight_pad = true
 
 [[rules]]
-layers = "*.o_proj"
+modules = "*.o_proj"
 scheme = "FP8"
 exclude = ["*.1.*"]
 
@@ -80,7 +80,7 @@ def test_example() -> None:
 
 def test_named_layers_are_not_excepted() -> None:
     """A scheme leaves lm_head alone unless a rule names it."""
-    (rule,) = made('[[rules]]\nlayers = "lm_head"\nscheme = "W8A16"').rules
+    (rule,) = made('[[rules]]\nmodules = "lm_head"\nscheme = "W8A16"').rules
     assert rule == SchemeAssignmentPass(modules=("lm_head",), weight_type="i8", weight_scale="f16")
     (rule,) = made('[[rules]]\nscheme = "W8A16"').rules
     assert rule == SchemeAssignmentPass(exclude=("lm_head",), weight_type="i8", weight_scale="f16")
@@ -106,7 +106,7 @@ def test_data_of_the_demo() -> None:
 
 def test_layers_that_do_not_exist(tmp_path: Path) -> None:
     program = open_model(str(huggingface_folder(tmp_path / "model")))
-    recipe = made('[[rules]]\nlayers = ["*.v_prj"]\nweight_type = "i8"')
+    recipe = made('[[rules]]\nmodules = ["*.v_prj"]\nweight_type = "i8"')
     with pytest.raises(
         InputError, match=r"pattern '\*\.v_prj' matches none of 16 layers; the nearest layer is '.*v_proj"
     ):
@@ -121,15 +121,15 @@ WRONG: dict[str, tuple[str, str]] = {
     "rule key": ('[[rules]]\nschema = "W4A16"', "rule 1: a rule has no entry 'schema', did you mean 'scheme'?"),
     "scheme": ('[[rules]]\nscheme = "W4A17"', "rule 1: scheme 'W4A17': inputs have 2 to 8 bits"),
     "scheme type": ("[[rules]]\nscheme = 4", "rule 1: scheme is 4, expected a name"),
-    "no rule": ('[[rules]]\nlayers = ["*"]', "rule 1: says nothing to do, give it a scheme, a weight_type or"),
+    "no rule": ('[[rules]]\nmodules = ["*"]', "rule 1: says nothing to do, give it a scheme, a weight_type or"),
     "option": ('[[rules]]\nweight_type = "i4"\nweight_group_size = "x"', "'weight-group-size=x' is not valid"),
     "nested": ("[[rules]]\nweight_type = {a = 1}", "rule 1: weight_type: expected text, a number, true, false"),
     "fixed": ('[[rules]]\nscheme = "q4f16_1"\nweight_type = "i8"', "rule 1: q4f16_1 fixes its formula, --weight-type"),
     "cast scheme": ('[[rules]]\nscheme = "q0f16"', "scheme 'q0f16' quantizes no layer; write cast = \"f16\" instead"),
     "observers": ('[[rules]]\nscheme = "e4m3_e4m3_f16_max_calibrate"', "puts in observers; use it with -q"),
     "several rules": ('[[rules]]\nscheme = "q4f16_ft"', "scheme 'q4f16_ft' is several rules itself; use it with -q"),
-    "mix": ('[[rules]]\nscheme = "Q4_K"\nlayers = "x"', "rule 1: 'Q4_K' chooses a type for every layer itself"),
-    "layers": ("[[rules]]\nlayers = [1]", "rule 1: layers: expected a list of names, got [1]"),
+    "mix": ('[[rules]]\nscheme = "Q4_K"\nmodules = "x"', "rule 1: 'Q4_K' chooses a type for every layer itself"),
+    "modules": ("[[rules]]\nmodules = [1]", "rule 1: modules: expected a list of names, got [1]"),
     "exclude": ("exclude = 3\n[[rules]]", "folder/r.toml: exclude: expected a list of names, got 3"),
     "cast": ('cast = "f8"', "folder/r.toml: cast is 'f8', expected one of f16, bf16, f32"),
     "casts": (
