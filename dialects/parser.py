@@ -57,7 +57,7 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input, Span, Token
 from xdsl.utils.mlir_lexer import MLIRLexer, MLIRTokenKind, StringLiteral
 
-REFUSALS = (VerifyException, ValueError, OverflowError, NotImplementedError, RecursionError)
+REFUSALS = (VerifyException, ValueError, OverflowError, NotImplementedError)
 """What xDSL raises without a position: rules of operations, literals its types cannot hold or do not know."""
 MAX_WIDTH = (1 << 24) - 1
 """Bits of an integer type, as in MLIR."""
@@ -359,7 +359,7 @@ class LLMParser(Parser):
         try:
             op = super().parse_operation()
         except REFUSALS as e:
-            raise ParseError(Span(span.start, self.pos, span.input), _refusal(e)) from e
+            raise ParseError(Span(span.start, self.pos, span.input), str(e) or "not supported") from e
         self._around.pop()
         if isinstance(op.location, UnknownLoc):
             op.location = self._location(span.start)
@@ -373,7 +373,7 @@ class LLMParser(Parser):
         try:
             attribute = self._remembered(DENSE, super().parse_attribute)
         except REFUSALS as e:
-            raise ParseError(Span(span.start, self.pos, span.input), _refusal(e)) from e
+            raise ParseError(Span(span.start, self.pos, span.input), str(e) or "not supported") from e
         assert attribute is not None
         return attribute
 
@@ -412,13 +412,6 @@ class LLMParser(Parser):
         return found
 
 
-def _refusal(error: BaseException) -> str:
-    """What to say of an error without a position."""
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return str(error) or "not supported"
-
-
 def _holds_numbers(type: Any) -> bool:
     shaped = isinstance(type, TensorType | VectorType | MemRefType)
     element: Any = getattr(type, "element_type", None)
@@ -427,4 +420,8 @@ def _holds_numbers(type: Any) -> bool:
 
 def parse_module(ctx: Context, text: str, name: str = "<string>") -> ModuleOp:
     """Parse MLIR text into a module; ParseError names `name`, line and column."""
-    return LLMParser(ctx, text, name).parse_module()
+    parser = LLMParser(ctx, text, name)
+    try:
+        return parser.parse_module()
+    except RecursionError as e:
+        raise ParseError(Span(parser.pos, parser.pos, parser.lexer.input), "nested too deeply") from e
