@@ -348,7 +348,7 @@ def test_static_inputs_of_options(model: Path, text: Path, tmp_path: Path, capsy
 def test_recipe_file(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
     file = tmp_path / "recipe.toml"
     file.write_text(
-        'exclude = ["lm_head"]\n[[rules]]\nscheme = "W4A16"\n[[rules]]\nlayers = "*.v_proj"\nscheme = "W8A8"\n'
+        'exclude = ["lm_head"]\n[[rules]]\nscheme = "W4A16"\n[[rules]]\nmodules = "*.v_proj"\nscheme = "W8A8"\n'
     )
     said = llmir(capsys, "quantize", model, "-c", file, "-o", tmp_path / "out", "--json").json()
     types = {t["name"]: t["type"].split(",")[0] for t in said["tensors"]}
