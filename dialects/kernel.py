@@ -43,6 +43,10 @@ from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
+from llmir.dialects.kernel_phases import PHASES
+from llmir.dialects.kernel_schedule import ScheduleAttr
+from llmir.dialects.kernel_steps import STRUCTURE
+from llmir.dialects.kernel_types import RowsAttr, SplitAttr, TilesType
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor, float_dtype
 from llmir.formats.weight_packings import Form, Packing, packing, sizes, sizes_of
 
@@ -251,4 +255,6 @@ def lowered_to(module: ModuleOp) -> str | None:
     return name.data if isinstance(name, StringAttr) else None
 
 
-KERNEL = Dialect("kernel", [CallOp, LoadOp], [LayoutAttr])
+KERNEL = Dialect(
+    "kernel", [CallOp, LoadOp, *STRUCTURE, *PHASES], [LayoutAttr, ScheduleAttr, TilesType, RowsAttr, SplitAttr]
+)

@@ -14,6 +14,10 @@ class UnknownArchitecture(InputError):
     """A model whose architecture we do not know; its tensors can be read all the same."""
 
 
+class UnsupportedProgram(InputError):
+    """A program that a backend cannot run, though it is right: it has no kernel for an operation or a type."""
+
+
 class OutputError(InputError):
     """The output cannot be written: no permission, no space, something else in its place (exit status 1)."""
 

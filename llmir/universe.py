@@ -21,6 +21,12 @@ def _kernel() -> Dialect:
     return KERNEL
 
 
+def _vk() -> Dialect:
+    from llmir.dialects.vk import VK
+
+    return VK
+
+
 def _numpy() -> type[Target]:
     from llmir.backends.numpy.target import NumpyTarget
 
@@ -33,8 +39,14 @@ def _mllm_ir() -> type[Target]:
     return MllmIRTarget
 
 
+def _llvm_ir() -> type[Target]:
+    from llmir.backends.native.target import LLVMIRTarget
+
+    return LLVMIRTarget
+
+
 UNIVERSE = Universe(
-    all_dialects={"llm": _llm, "kernel": _kernel},
-    all_passes=dict(PASSES),
-    all_targets={"numpy": _numpy, "mllm-ir": _mllm_ir},
+    all_dialects={"llm": _llm, "kernel": _kernel, "vk": _vk},
+    all_passes=PASSES,
+    all_targets={"numpy": _numpy, "mllm-ir": _mllm_ir, "llvm-ir": _llvm_ir},
 )

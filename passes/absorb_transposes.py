@@ -21,10 +21,10 @@ from xdsl.context import Context
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, ModuleOp, TensorType
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.llm.constant import ConstantOp
-from llmir.dialects.llm.fused import TransposeOp, transposed_type
+from llmir.dialects.llm.fused import TransposeOp, transposed_type, why_not_transposed
 from llmir.dialects.llm.quantization import DequantizeOp
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.values import dense_array, dense_attribute
@@ -33,6 +33,7 @@ from llmir.passes.fusion.known_values import KnownValues
 from llmir.passes.fusion.replacing import replace_keeping
 from llmir.passes.fusion.stored_weights import transposed
 from llmir.passes.remarks import add_remark
+from llmir.passes.rewriter import Rewriter
 from llmir.program.quantized_weights import weight_layouts
 from llmir.semantics.fused import transposed_codes
 
@@ -97,8 +98,10 @@ def simplify(op: TransposeOp) -> None:
             simplify(op)
         return
     if isinstance(before, DequantizeOp) and isinstance(before.input.type, QuantizedTensorType):
+        if (reason := why_not_transposed(before.input.type, op.order)) is not None:
+            add_remark(op, f"not moved over the dequantize: {reason}")
+            return
         codes = TransposeOp(before.input, op.order)
-        codes.location = op.location
         Rewriter.insert_op(codes, InsertPoint.before(op))
         replace_keeping(op, DequantizeOp(codes.output, op.output.type))
         if not before.output.uses:
@@ -149,7 +152,6 @@ def store_transposed(known: KnownValues, weight: WeightOp, loaded: list[LoadWeig
     weight.properties["type"] = after
     for load in loaded:
         new = LoadWeightOp(load.symbol, after)
-        new.location = load.location
         transposes = [cast(TransposeOp, use.operation) for use in load.result.uses]
         Rewriter.insert_op(new, InsertPoint.before(load))
         for op in transposes:

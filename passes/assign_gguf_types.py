@@ -50,7 +50,6 @@ from xdsl.passes import ModulePass
 from llmir.dialects.llm.attributes import SchemeAttr
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp, shape_of
-from llmir.errors import InputError
 from llmir.passes.assign_schemes import (
     SCHEME,
     SchemeAssignmentPass,
@@ -60,7 +59,7 @@ from llmir.passes.assign_schemes import (
     match_all,
     weight_of,
 )
-from llmir.passes.locations import loaded_weight, module_name
+from llmir.passes.locations import error_at, loaded_weight, module_name
 from llmir.passes.remarks import NOT_QUANTIZED, REMARK, remark
 
 SUPER_BLOCK, BLOCK = 256, 32
@@ -148,12 +147,10 @@ class GGUFTypeAssignmentPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate layers; InputError for a pattern without a match, or layers that multiply codes already."""
-        done = [module_name(o) for o in op.walk() if isinstance(o, QuantizedMatmulOp)]
+        done = [o for o in op.walk() if isinstance(o, QuantizedMatmulOp)]
         if done:
-            raise InputError(
-                f"{self.name}: {len(done)} layers are quantized already, such as '{done[0]}'; "
-                "start from the original model"
-            )
+            such = f"{len(done)} layers are quantized already, such as '{module_name(done[0])}'"
+            raise error_at(done[0], f"{such}; start from the original model", self.name)
         layers = layers_by_name(op)
         excluded = match_all(self.exclude, layers, self.name) if self.exclude else []
         shape, tied = shape_of_model(op), is_tied(op)

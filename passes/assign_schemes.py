@@ -26,14 +26,17 @@ Options:
   weight-group-size  elements of a group
   weight-group-axis  dimension of the weight that groups run along: 1, the input dimension, or 0, the output dimension
                 (default 1)
+  weight-group-rows  rows of a group: groups are blocks of so many rows by weight-group-size elements of the input
+                dimension (default: groups are parts of one row)
   weight-method absmax, signed_absmax, minmax, mse, gguf or mlc, ... (`llmir.quantizers.registry`; default absmax if
                 symmetric, else minmax)
   weight-smallest-range  ranges (largest magnitudes, or largest less smallest values) below it count as it (default 0)
   weight-narrow-range  leave out one code, the lowest of signed integers or the highest of unsigned ones
-  weight-pad    allow a last group that is shorter than the group size
+  weight-pad    allow a last group that is shorter than the group size, and a last block of fewer rows
   input-type, input-scale, input-scale-scale, input-scale-group-size, input-scale-rounding, input-zero-point,
                 input-group-size  likewise for the layer's input
   input-granularity  per_tensor, per_token or per_group (default per_tensor)
+  input-pad     allow a last group that is shorter than the group size
   input-dynamic compute the input's scales at run time instead of from calibration
   input-method  absmax, minmax, mlc_fp8 or unit_scale, which needs no calibration (default absmax if symmetric, else
                 minmax)
@@ -62,7 +65,7 @@ from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, sha
 from llmir.dialects.llm.types import as_tensor
 from llmir.errors import InputError
 from llmir.formats.elements import Integer, element
-from llmir.passes.locations import module_name
+from llmir.passes.locations import error_at, module_name
 from llmir.passes.remarks import NOT_QUANTIZED, REMARK, remark
 from llmir.program.safetensors_file import DTYPES
 from llmir.quantizers.registry import quantize
@@ -101,6 +104,7 @@ class SchemeAssignmentPass(ModulePass):
     weight_granularity: str = ""
     weight_group_size: int | None = None
     weight_group_axis: int = 1
+    weight_group_rows: int | None = None
     weight_method: str = ""
     weight_smallest_range: float = 0.0
     weight_narrow_range: bool = False
@@ -113,6 +117,7 @@ class SchemeAssignmentPass(ModulePass):
     input_zero_point: str = ""
     input_granularity: str = ""
     input_group_size: int | None = None
+    input_pad: bool = False
     input_dynamic: bool = False
     input_method: str = ""
 
@@ -163,6 +168,7 @@ class SchemeAssignmentPass(ModulePass):
             granularity=self.weight_granularity or (PER_GROUP if grouped else PER_CHANNEL),
             group_size=self.weight_group_size,
             axis=None if self.weight_group_axis == 1 else 0,
+            group_rows=self.weight_group_rows,
             method=self.weight_method or ("absmax" if symmetric else "minmax"),
             scale_rounding=self.weight_scale_rounding,
             smallest_range=self._smallest_range(),
@@ -200,6 +206,7 @@ class SchemeAssignmentPass(ModulePass):
             group_size=self.input_group_size,
             method=self.input_method or ("minmax" if self.input_zero_point else "absmax"),
             scale_rounding=self.input_scale_rounding,
+            pad=self.input_pad,
             dynamic=self.input_dynamic,
         )
 
@@ -231,14 +238,12 @@ def check_kinds(ops: tuple[str, ...], who: str) -> None:
 
 def refuse_quantized(module: ModuleOp, patterns: tuple[str, ...], who: str) -> None:
     """InputError when a pattern speaks of layers that multiply codes already."""
-    done = [module_name(op) for op in module.walk() if isinstance(op, QuantizedMatmulOp)]
+    done = [op for op in module.walk() if isinstance(op, QuantizedMatmulOp)]
     for pattern in patterns:
-        hits = [name for name in done if matches(name, pattern)]
+        hits = [op for op in done if matches(module_name(op), pattern)]
         if hits:
-            raise InputError(
-                f"{who}: {len(hits)} layers that match '{pattern}' are quantized already, such as "
-                f"'{hits[0]}'; start from the original model"
-            )
+            such = f"{len(hits)} layers that match '{pattern}' are quantized already, such as '{module_name(hits[0])}'"
+            raise error_at(hits[0], f"{such}; start from the original model", who)
 
 
 def is_quantized(layer: LinearOp | EmbeddingOp) -> bool:
@@ -290,9 +295,10 @@ def check_layer(name: str, layer: LinearOp | EmbeddingOp, scheme: SchemeAttr) ->
         if isinstance(scheme.input, QuantizationAttr):
             if isinstance(layer, EmbeddingOp):
                 raise VerifyException("an embedding's input are token ids, which cannot be quantized")
+            check_input_groups(scheme.input, shape_of(layer.input))
             scheme.input.tensor_type(shape_of(layer.input))
     except VerifyException as e:
-        raise InputError(f"layer '{name}': {e}") from e
+        raise error_at(layer, str(e), f"layer '{name}'") from e
 
 
 def check_groups(wanted: QuantizationAttr, shape: tuple[int, ...]) -> None:
@@ -303,6 +309,22 @@ def check_groups(wanted: QuantizationAttr, shape: tuple[int, ...]) -> None:
             f"group_size {group} does not divide its {'output' if wanted.group_axis == 0 else 'input'} size {size}; "
             "use a divisor, "
             "or allow a short last group with weight-pad (llmir quantize --pad)"
+        )
+    rows = wanted.group_rows.data if isinstance(wanted.group_rows, IntAttr) else 1
+    if shape[-2] % rows and not wanted.allows_padding:
+        raise VerifyException(
+            f"group_rows {rows} does not divide its output size {shape[-2]}; use a divisor, "
+            "or allow a last block of fewer rows with weight-pad (llmir quantize --pad)"
+        )
+
+
+def check_input_groups(wanted: QuantizationAttr, shape: tuple[int, ...]) -> None:
+    """VerifyException when groups do not divide an input's last dimension and may not be padded."""
+    group = wanted.group_size.data if isinstance(wanted.group_size, IntAttr) else 1
+    if shape[-1] > 0 and shape[-1] % group and not wanted.allows_padding:
+        raise VerifyException(
+            f"group_size {group} of its input does not divide the input size {shape[-1]}; use a divisor, "
+            "or allow a short last group with input-pad (llmir quantize --pad)"
         )
 
 

@@ -51,7 +51,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.backends.numpy.session import Observer, Session
 from llmir.backends.reference import Reference
@@ -60,11 +60,13 @@ from llmir.dialects.llm.attributes import QuantizationAttr
 from llmir.dialects.llm.model import LinearOp
 from llmir.dialects.llm.quantization import ObserveOp, shape_of
 from llmir.dialects.llm.values import attribute_value, dense_attribute
+from llmir.dialects.operation_error import OperationError
 from llmir.errors import InputError
 from llmir.passes.assign_schemes import scheme_of
 from llmir.passes.fuse_quantized_ops import QuantizedOperationFusionPass
-from llmir.passes.locations import module_name
+from llmir.passes.locations import error_at, module_name
 from llmir.passes.lower_to_target import HardwareSpecificQuantizationPass
+from llmir.passes.rewriter import Rewriter
 from llmir.program.array_files import read_arrays
 from llmir.program.context import LLMContext, program_context
 from llmir.program.token_files import check_vocabulary, read_tokens, tokenize_file, windows
@@ -184,7 +186,7 @@ class Observed:
         Sites of observers that were in the module before are of no interest here.
         """
         if site in self._sites and value.size:  # an expert that no token is routed to sees nothing
-            update(self._statistics[self._sites[site]], value, module_name(self._layers[self._sites[site]]))
+            update(self._statistics[self._sites[site]], value, self._layers[self._sites[site]])
 
     def results(self, function: str) -> Iterator[tuple[LinearOp, Statistic]]:
         """Each layer that was run, and its statistic; InputError for one that wants it and was not."""
@@ -192,32 +194,31 @@ class Observed:
             if statistic.batches:
                 yield layer, statistic
             elif _wants_statistics(layer):
-                raise InputError(
-                    f"calibrate: layer '{module_name(layer)}' is not run by @{function}, or no token is routed to it; "
-                    "give more data or use a dynamic scheme"
-                )
+                fact = f"is not run by @{function}, or no token is routed to it; give more data or use a dynamic scheme"
+                raise OperationError(layer, fact, f"calibrate: layer '{module_name(layer)}' {fact}")
 
 
-def update(statistic: Statistic, value: NDArray[Any], layer: str) -> None:
+def update(statistic: Statistic, value: NDArray[Any], layer: LinearOp) -> None:
     """Take in an input [..., channels] of a layer; InputError when it is not finite."""
     try:
         statistic.update(value.reshape(-1, value.shape[-1]).astype(np.float32, copy=False))
     except ValueError as e:
-        raise InputError(f"calibrate: input of layer '{layer}': {e}") from e
+        raise OperationError(layer, f"input: {e}", f"calibrate: input of layer '{module_name(layer)}': {e}") from e
 
 
 def samples_in_text(function: func.FuncOp | None, name: str) -> list[list[Any]]:
     """The samples of a function's `llm.calibration`, each a list of arguments; `name` is the function's."""
     attr = None if function is None else function.attributes.get(SAMPLES)
-    if attr is None:
+    if function is None or attr is None:
         raise InputError(f"calibrate: give the data as text=FILE, tokens=FILE, inputs=FILE, or as {SAMPLES} of @{name}")
     samples: list[list[Any]] = []
     if not _elements(attr):
-        raise InputError(f"calibrate: {SAMPLES} of @{name} is {attr}, expected [[dense<...>, ...], ...]")
+        raise error_at(function, f"{SAMPLES} of @{name} is {attr}, expected [[dense<...>, ...], ...]", "calibrate")
     for sample in _elements(attr):
         arguments = _elements(sample)
         if not arguments or not all(isinstance(a, DenseIntOrFPElementsAttr | IntegerAttr) for a in arguments):
-            raise InputError(f"calibrate: a sample of {SAMPLES} of @{name} is {sample}, expected [dense<...>, ...]")
+            fact = f"a sample of {SAMPLES} of @{name} is {sample}, expected [dense<...>, ...]"
+            raise error_at(function, fact, "calibrate")
         samples.append([attribute_value(a) for a in arguments])
     return samples
 

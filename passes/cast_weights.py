@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, ModuleOp, TensorType
-from xdsl.ir import Attribute, Use
+from xdsl.ir import Attribute, Operation, Use
 from xdsl.irdl import IRDLOperation
 from xdsl.passes import ModulePass
-from xdsl.rewriter import Rewriter
 
 from llmir.dialects.llm.model import RopeOp
 from llmir.dialects.llm.types import FLOATS, as_tensor, float_type
@@ -33,8 +32,9 @@ from llmir.dialects.llm.values import dense_array, dense_attribute
 from llmir.dialects.llm.weights import LoadWeightOp, WeightOp, loads, weights
 from llmir.errors import InputError
 from llmir.passes.assign_schemes import FLOAT_TYPES, match_all
-from llmir.passes.locations import place
+from llmir.passes.locations import error_at, errors_at
 from llmir.passes.remarks import remark
+from llmir.passes.rewriter import Rewriter
 from llmir.program.context import program_context
 from llmir.program.store import WeightStore
 from llmir.program.tensors import ComputedTensor, MemoryTensor, Tensor
@@ -87,7 +87,8 @@ def cast_stored(store: WeightStore, module: ModuleOp, wide: dict[str, WeightOp],
     """Cast weights of the program's store, and retype their loads."""
     for weight in wide.values():
         key = weight.store_key
-        store.add(key, cast(f"tensor '{key}'", store[key], dtype))
+        with errors_at(weight):
+            store.add(key, cast(weight, store[key], dtype, f"tensor '{key}'"))
         weight.properties["type"] = retyped(weight.type, dtype)
     for load in loads(module):
         if load.symbol in wide:
@@ -103,9 +104,9 @@ def cast_inline(constant: arith.ConstantOp, dtype: np.dtype[Any]) -> None:
         for layer in layers:
             remark(layer, "weight not cast: the constant has other uses")
         return
-    values = cast(place(constant), MemoryTensor(dense_array(constant.value)), dtype).read()
+    values = cast(constant, MemoryTensor(dense_array(constant.value)), dtype).read()
     new = arith.ConstantOp(dense_attribute(values, float_type(dtype)))
-    new.location, new.result.name_hint = constant.location, constant.result.name_hint
+    new.result.name_hint = constant.result.name_hint
     Rewriter.replace_op(constant, new)
 
 
@@ -125,8 +126,8 @@ def retyped(type: Attribute, dtype: np.dtype[Any]) -> TensorType[Attribute]:
     return TensorType(float_type(dtype), tensor.get_shape())
 
 
-def cast(which: str, tensor: Tensor, dtype: np.dtype[Any]) -> ComputedTensor:
-    """A tensor read as another float type."""
+def cast(weight: Operation, tensor: Tensor, dtype: np.dtype[Any], called: str | None = None) -> ComputedTensor:
+    """The tensor of a weight read as another float type; messages call it so, or by the weight's place."""
 
     def rows(start: int, stop: int) -> NDArray[Any]:
         values = tensor.rows(start, stop) if tensor.shape else tensor.read()
@@ -134,7 +135,7 @@ def cast(which: str, tensor: Tensor, dtype: np.dtype[Any]) -> ComputedTensor:
             converted = values.astype(dtype)
         if not np.isfinite(converted.astype(np.float32)).all() and np.isfinite(values.astype(np.float32)).all():
             worst = float(np.abs(values.astype(np.float32)).max())
-            raise InputError(f"{which}: a magnitude of {worst:.6g} does not fit {dtype}; keep a wider type")
+            raise error_at(weight, f"a magnitude of {worst:.6g} does not fit {dtype}; keep a wider type", called)
         return converted
 
     return ComputedTensor(dtype, tensor.shape, rows, tensor)

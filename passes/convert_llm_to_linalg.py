@@ -76,6 +76,7 @@ from llmir.dialects.llm.attributes import RopeScalingAttr
 from llmir.dialects.llm.quantization import integer_code
 from llmir.dialects.llm.values import attribute_value, dense_array
 from llmir.dialects.llm.weights import weights as declared_weights
+from llmir.dialects.operation_error import OperationError
 from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedFormat
 from llmir.passes.linalg import model, quantization
@@ -90,7 +91,7 @@ from llmir.passes.linalg.values import (
     signedness,
     upstream_types,
 )
-from llmir.passes.locations import place
+from llmir.passes.locations import error_at
 from llmir.program.context import program_context
 from llmir.program.quantized_weights import read_quantized, real_weight, weight_layouts
 from llmir.program.store import WeightStore
@@ -170,7 +171,8 @@ class _Module:
         try:
             return upstream_types(self.declared[weight].type)
         except InputError as e:
-            raise InputError(f"weight '{weight}' as an argument: {e}; use weights=constants") from e
+            fact = f"as an argument: {e}; use weights=constants"
+            raise OperationError(self.declared[weight], fact, f"weight '{weight}' {fact}") from e
 
     def function(self, op: func.FuncOp) -> func.FuncOp:
         """A function in upstream MLIR."""
@@ -178,14 +180,17 @@ class _Module:
         try:
             inputs = [t for type in op.function_type.inputs.data for t in upstream_types(type)]
             results = [t for type in op.function_type.outputs.data for t in upstream_types(type)]
-            inputs += self.weight_types(name)
         except InputError as e:
-            raise InputError(f"{place(op)}: {e}") from e
+            raise error_at(op, str(e)) from e
+        inputs += self.weight_types(name)
         visibility = op.sym_visibility
         if op.is_declaration:
-            return func.FuncOp(name, FunctionType.from_lists(inputs, results), Region(), visibility)
+            declaration = func.FuncOp(name, FunctionType.from_lists(inputs, results), Region(), visibility)
+            declaration.location = op.location
+            return declaration
         if len(op.body.blocks) != 1:
-            raise InputError(f"function @{name} needs exactly one block to be converted")
+            fact = "needs exactly one block to be converted"
+            raise OperationError(op, fact, f"function @{name} {fact}")
         block = Block(arg_types=inputs)
         new = func.FuncOp(name, FunctionType.from_lists(inputs, results), Region(block), visibility)
         new.location = op.location
@@ -236,7 +241,7 @@ class _Function:
                     upstream_types(value.type)
             results = self._results(graph, op)
         except (InputError, ValueError) as e:
-            raise InputError(f"{place(op)}: {e}") from e
+            raise error_at(op, str(e)) from e
         for old, new in zip(op.results, results, strict=True):
             self.values[old] = new
             (new.codes if isinstance(new, Codes) else new).name_hint = old.name_hint
@@ -279,7 +284,6 @@ class _Function:
                 arguments += weight.parts() if isinstance(weight, Codes) else [weight]
         types = [t for r in op.results for t in upstream_types(r.type)]
         call = func.CallOp(callee, arguments, types)
-        call.location = op.location
         graph.builder.insert(call)
         results: Iterator[SSAValue] = iter(call.results)
         return [assemble(r.type, results) for r in op.results]
@@ -292,7 +296,6 @@ class _Function:
         clone = op.clone({v: self.tensor(v) for v in op.operands})
         for key in [k for k in clone.attributes if k.startswith("llm.")]:
             del clone.attributes[key]
-        clone.location = op.location
         graph.builder.insert(clone)
         return list(clone.results)
 

@@ -28,6 +28,7 @@ from llmir.dialects.llm.flattened import EMBEDDING, ENCODED_SHAPE, LINEAR, add_l
 from llmir.dialects.llm.types import as_tensor, float_dtype, shape_text
 from llmir.dialects.llm.weights import WeightOp, loads, weights
 from llmir.errors import InputError
+from llmir.passes.locations import error_at
 from llmir.passes.remarks import REMARK
 from llmir.passes.rename_weights import find_weight
 from llmir.program.context import program_context
@@ -55,7 +56,7 @@ class LayerDeclarationPass(ModulePass):
         declared = weights(op)
         weight = find_weight(self.weight, declared, self.name)
         if any(load.symbol == self.weight for load in loads(op)):
-            raise InputError(f"{self.name}: '{self.weight}' is part of a layer already")
+            raise error_at(weight, f"'{self.weight}' is part of a layer already", self.name)
         self._reshape(weight, program_context(ctx, self.name).weights)
         weight.attributes.pop(REMARK, None)
         add_layers(op, [(weight, self.kind, self._bias(weight, declared))])
@@ -68,22 +69,20 @@ class LayerDeclarationPass(ModulePass):
         assert matrix is not None
         expected = matrix.get_shape()[:1]
         if self.kind != LINEAR or tensor is None or not _is_float(tensor) or tensor.get_shape() != expected:
-            raise InputError(
-                f"{self.name}: '{self.bias}' is {bias.type}, expected {shape_text(expected)} floats of a linear layer"
-            )
+            fact = f"'{self.bias}' is {bias.type}, expected {shape_text(expected)} floats of a linear layer"
+            raise error_at(bias, fact, self.name)
         return bias
 
     def _reshape(self, weight: WeightOp, store: WeightStore) -> None:
         tensor = as_tensor(weight.type)
         if tensor is None or encoding_of(weight) is not None or not _is_float(tensor):
-            raise InputError(f"{self.name}: '{self.weight}' is {encoding_of(weight) or weight.type}, expected floats")
+            fact = f"'{self.weight}' is {encoding_of(weight) or weight.type}, expected floats"
+            raise error_at(weight, fact, self.name)
         old = tensor.get_shape()
         new = self.shape or ((math.prod(old[:-1]), old[-1]) if old else old)
         if len(new) != 2 or math.prod(new) != math.prod(old):
-            raise InputError(
-                f"{self.name}: '{self.weight}' is {shape_text(old)}, which cannot be {shape_text(new)}; "
-                "a layer's weight has two dimensions N,K"
-            )
+            wrong = f"'{self.weight}' is {shape_text(old)}, which cannot be {shape_text(new)}"
+            raise error_at(weight, f"{wrong}; a layer's weight has two dimensions N,K", self.name)
         if new == old:
             return
         store.add(weight.store_key, reshaped(store[weight.store_key], new))

@@ -31,7 +31,6 @@ from xdsl.dialects import arith, tensor
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, ModuleOp, TensorType, f32
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import Rewriter
 
 from llmir.dialects.llm.constant import ConstantOp
 from llmir.dialects.llm.fused import EncodeOp
@@ -44,6 +43,7 @@ from llmir.formats.quantized import POWER_OF_TWO, QuantizedArray, real
 from llmir.passes.fusion.known_values import KnownValues
 from llmir.passes.fusion.replacing import replace_keeping
 from llmir.passes.remarks import add_remark
+from llmir.passes.rewriter import Rewriter
 from llmir.program.tensors import MemoryTensor
 from llmir.program.weight_parts import SCALE
 
@@ -229,6 +229,8 @@ def why_not_columns(op: QuantizeOp) -> str | None:
     if not isinstance(type, QuantizedTensorType):
         return f"the codes are {type}, not an !llm.quantized_tensor"
     granularity = type.granularity
+    if granularity.group_rows is not None:
+        return f"there is one for each block of {granularity.group_rows}x{granularity.group_size}"
     if granularity.group_size is not None:
         return f"there is one for each group of {granularity.group_size}"
     if granularity.axis not in (None, type.get_num_dims() - 1):

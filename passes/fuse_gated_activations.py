@@ -17,7 +17,6 @@ from xdsl.dialects import arith, tensor
 from xdsl.dialects.builtin import DYNAMIC_INDEX, IntegerAttr, ModuleOp, f32
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import Rewriter
 
 from llmir.dialects.llm.fused import GatedActivationOp
 from llmir.dialects.llm.model import GeluOp, SiluOp
@@ -25,6 +24,7 @@ from llmir.dialects.llm.quantization import shape_of
 from llmir.dialects.llm.types import as_tensor
 from llmir.passes.fusion.replacing import replace_keeping
 from llmir.passes.remarks import add_remark
+from llmir.passes.rewriter import Rewriter
 
 Activation = SiluOp | GeluOp
 

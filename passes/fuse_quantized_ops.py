@@ -32,7 +32,6 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 from xdsl.passes import ModulePass
-from xdsl.rewriter import Rewriter
 
 from llmir.dialects.llm.fused import RequantizeOp
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
@@ -46,6 +45,7 @@ from llmir.passes.fusion.quantized_layers import fuse_embedding, fuse_linear
 from llmir.passes.fusion.requantization import merge_requantizations, requantize
 from llmir.passes.merge_projections import merge_projections
 from llmir.passes.remarks import add_remark
+from llmir.passes.rewriter import Rewriter
 
 
 @dataclass(frozen=True)

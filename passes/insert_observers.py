@@ -15,7 +15,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, NoneAttr, TensorType, f32
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.llm.attributes import PER_TENSOR, QuantizationAttr
 from llmir.dialects.llm.model import LinearOp
@@ -23,8 +23,9 @@ from llmir.dialects.llm.quantization import ObserveOp
 from llmir.dialects.llm.weights import WeightOp, weights
 from llmir.errors import InputError
 from llmir.passes.assign_schemes import scheme_of
-from llmir.passes.locations import module_name
+from llmir.passes.locations import error_at, module_name
 from llmir.passes.quantize_activations import Pair, dynamic_quantize, insert_pair
+from llmir.passes.rewriter import Rewriter
 from llmir.program.context import program_context
 from llmir.program.tensors import MemoryTensor
 from llmir.quantizers.unit_scale import UNIT_SCALE
@@ -50,24 +51,22 @@ class ObserverInsertionPass(ModulePass):
         place = InsertPoint.after(declared[-1]) if declared else InsertPoint.at_start(op.body.block)
         for layer, wanted in layers:
             name = module_name(layer)
-            check(name, wanted)
+            check(layer, wanted)
             scale = WeightOp(name + OBSERVED_SCALE, TensorType(f32, [1]))
+            scale.location = layer.location
             store.add(scale.store_key, MemoryTensor(np.zeros(1, np.float32)))
             Rewriter.insert_op(scale, place)
             place = InsertPoint.after(scale)
             observer = ObserveOp(layer.input, name + SITE)
-            observer.location = layer.location
             Rewriter.insert_op(observer, InsertPoint.before(layer))
             layer.operands[0] = insert_pair(layer, dynamic_quantize(layer, wanted), shared)
 
 
-def check(name: str, wanted: QuantizationAttr) -> None:
+def check(layer: LinearOp, wanted: QuantizationAttr) -> None:
     """InputError for a scheme whose scale is no single positive number."""
     if not isinstance(wanted.zp, NoneAttr) or wanted.granularity.data != PER_TENSOR:
-        raise InputError(
-            f"insert-observers: layer '{name}': observed scales are symmetric and per_tensor, "
-            f"its input scheme is {wanted}"
-        )
+        fact = f"observed scales are symmetric and per_tensor, its input scheme is {wanted}"
+        raise error_at(layer, fact, f"insert-observers: layer '{module_name(layer)}'")
 
 
 def statically_quantized(module: ModuleOp) -> list[tuple[LinearOp, QuantizationAttr]]:

@@ -18,11 +18,10 @@ from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp
 from llmir.dialects.llm.sparse_types import SparseQuantizedTensorType
 from llmir.dialects.llm.values import dense_array
 from llmir.dialects.llm.weights import LoadWeightOp, WeightOp, loads, weights
-from llmir.errors import InputError
 from llmir.formats.mixed import MixedArray
 from llmir.formats.sparse import SparseArray
 from llmir.passes.assign_schemes import check_kinds, kind_of, layers_by_name, match_all, weight_of
-from llmir.passes.locations import InlineWeight, inline_weight, loaded_weight, module_name, place
+from llmir.passes.locations import InlineWeight, error_at, inline_weight, loaded_weight, module_name, place
 from llmir.passes.quantize_weights import replace_weight
 from llmir.program.irregular_weights import put_irregular
 from llmir.program.quantized_weights import weight_layouts
@@ -74,7 +73,7 @@ def weights_of_layers(
         elif (constant := inline_weight(weight_of(layer))) is not None:
             inline.setdefault(constant, []).append(layer)
         else:
-            raise InputError(f"{place(layer)}: {who} takes only weights from llm.load_weight and constants")
+            raise error_at(layer, f"{who} takes only weights from llm.load_weight and constants")
     declared = weights(module)
     keys = Counter(weight.store_key for weight in declared.values())
     loads_of: dict[str, list[LoadWeightOp]] = {name: [] for name in stored}
@@ -83,7 +82,8 @@ def weights_of_layers(
             loads_of[load.symbol].append(load)
     for name, users in stored.items():
         if keys[declared[name].store_key] > 1:
-            raise InputError(f"{who}: weight '{name}' shares its tensors with another weight, which would change too")
+            fact = f"weight '{name}' shares its tensors with another weight, which would change too"
+            raise error_at(declared[name], fact, who)
         _check_users(f"weight '{name}'", loads_of[name], users, who)
     for constant, users in inline.items():
         _check_users(f"the weight at {place(constant)}", [constant], users, who)
@@ -96,9 +96,8 @@ def weights_of_layers(
 def _check_users(which: str, sources: Sequence[Operation], layers: Sequence[Layer], who: str) -> None:
     for op in (user for source in sources for user in _users(source)):
         if op not in layers:
-            raise InputError(
-                f"{who}: {which} is also used by {module_name(op)}, which is left alone; choose both or neither"
-            )
+            fact = f"{which} is also used by {module_name(op)}, which is left alone; choose both or neither"
+            raise error_at(op, fact, who)
 
 
 def _users(source: Operation) -> Iterator[Operation]:

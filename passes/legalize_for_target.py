@@ -34,7 +34,7 @@ from xdsl.dialects import arith, func
 from xdsl.dialects.builtin import ModuleOp, TensorType, f32
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.llm.casts import CastCodesOp
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
@@ -46,8 +46,9 @@ from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedFormat
 from llmir.formats.recoding import recoding_refusal, shift_of
 from llmir.formats.weight_packings import Form
-from llmir.passes.locations import place
+from llmir.passes.locations import error_at, errors_at
 from llmir.passes.remarks import add_remark
+from llmir.passes.rewriter import Rewriter
 from llmir.targets.registry import target as target_by_name
 from llmir.targets.target import (
     FLOAT_NAMES,
@@ -88,7 +89,8 @@ def legalize(module: ModuleOp, target: Target, compute_type: str | None = None) 
     for function in module.body.ops:
         if isinstance(function, func.FuncOp):
             for op in list(function.body.walk()):
-                legalizer.operation(op)
+                with errors_at(op):
+                    legalizer.operation(op)
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,9 @@ def _granularities(
     size = group or operand.group_size or form.granularity.group_size or k
     if PER_GROUP in operand.granularity and size > 0 and k % size == 0:
         old = form.granularity.group_size
-        before = granularity_of(form) if old is None else f"for groups of {old}"
+        rows = form.granularity.group_rows
+        grouped = f"for groups of {old}" if rows is None else f"for blocks of {rows}x{old}"
+        before = granularity_of(form) if old is None else grouped
         found.append((Granularity(group_size=size), f"scales {before} -> for groups of {size}"))
     return [found[0], *(f for f in found[1:] if f[0] != form.granularity)]
 
@@ -281,7 +285,7 @@ class _Legalizer:
         requantizes = isinstance(op.output.type, QuantizedTensorType)
         choice = choose(self.target, input, rank, weight, shape, keep_granularity=requantizes)
         if requantizes and (choice is None or choice.kernel.accumulator != "i32"):
-            raise InputError(f"{place(op)}: {refusal(self.target, input, rank, weight, shape)}")
+            raise error_at(op, refusal(self.target, input, rank, weight, shape))
         if choice is not None:
             if choice.cost:
                 self.cast(op, choice, refusal(self.target, input, rank, weight, shape))
@@ -302,7 +306,6 @@ class _Legalizer:
         )
         sides = "weight" if input is op.input else "input and weight"
         linear = LinearOp(input, weight, op.output.type, op.bias, op.module)
-        linear.location = op.location
         linear.attributes |= op.attributes
         linear.output.name_hint = op.output.name_hint
         Rewriter.replace_op(op, linear)
@@ -316,7 +319,7 @@ class _Legalizer:
         rank, shape = len(shape_of(op.input)), _matrix(op.weight)
         choice = choose(self.target, input, rank, weight, shape)
         if choice is None:
-            raise InputError(f"{place(op)}: {refusal(self.target, input, rank, weight, shape)}")
+            raise error_at(op, refusal(self.target, input, rank, weight, shape))
         if choice.cost:
             self.cast(op, choice, refusal(self.target, input, rank, weight, shape))
 
@@ -339,7 +342,7 @@ class _Legalizer:
         said = [f"{k.name}: table is {k.table.refusal(form)}" for k in self.target.embeddings if form is not None]
         why = f"target '{self.target.name}' has no lookup in {what} tables" + (f" ({'; '.join(said)})" if said else "")
         if isinstance(op.table.type, TensorType) or not any(k.table.takes_element(F32) for k in self.target.embeddings):
-            raise InputError(f"{place(op)}: {why}")
+            raise error_at(op, why)
         op.operands[1] = self.before(op, _dequantized(op.table))
         add_remark(op, f"table dequantized: {why}")
 
@@ -347,7 +350,6 @@ class _Legalizer:
         """The result of an operation that changes an operand, inserted before its use unless it was already."""
         key = (op.parent, new.operands[0], new.results[0].type)
         if key not in self.converted:
-            new.location = op.location
             new.results[0].name_hint = new.operands[0].name_hint
             Rewriter.insert_op(new, InsertPoint.before(op))
             self.converted[key] = new.results[0]

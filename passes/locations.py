@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, FileLineColLoc, StringAttr
-from xdsl.ir import Operation, SSAValue
+from xdsl.dialects.builtin import (
+    CallSiteLoc,
+    DenseIntOrFPElementsAttr,
+    FileLineColLoc,
+    FusedLoc,
+    NameLoc,
+    StringAttr,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.utils.exceptions import VerifyException
 
 from llmir.dialects.llm.constant import ConstantOp
 from llmir.dialects.llm.quantization import DequantizeOp
 from llmir.dialects.llm.weights import LoadWeightOp
+from llmir.dialects.operation_error import OperationError
+from llmir.errors import InputError, OutputError
 
 InlineWeight = arith.ConstantOp | ConstantOp
 """A weight written in the text: `arith.constant dense<...>`, or codes in an `llm.constant`."""
@@ -53,7 +66,39 @@ def module_name(op: Operation) -> str:
 
 def place(op: Operation) -> str:
     """Where an operation stands: file, line and column if it was parsed, else its module name."""
-    if isinstance(op.location, FileLineColLoc):
-        at = op.location
+    at = file_location(op.location)
+    if at is not None:
         return f"{at.filename.data}:{at.line.data}:{at.column.data}: '{op.name}'"
     return f"'{op.name}' {module_name(op)}"
+
+
+def file_location(location: Attribute) -> FileLineColLoc | None:
+    """The place in a file that a location means, the first one of a fused location."""
+    match location:
+        case FileLineColLoc():
+            return location
+        case NameLoc(location=inner) | CallSiteLoc(callee=inner):
+            return file_location(inner)
+        case FusedLoc(locations=locations):
+            places = (file_location(inner) for inner in locations)  # pyright: ignore
+            return next((place for place in places if place is not None), None)
+        case _:
+            return None
+
+
+def error_at(op: Operation, fact: str, called: str | None = None) -> OperationError:
+    """The error to raise when something is wrong with an operation, which the message calls so, or by its place."""
+    return OperationError(op, fact, f"{called or place(op)}: {fact}")
+
+
+@contextmanager
+def errors_at(op: Operation) -> Generator[None]:
+    """Errors of the input inside are about an operation, unless they are about one already."""
+    try:
+        yield
+    except (OperationError, OutputError):
+        raise
+    except InputError as e:  # its message names what is wrong
+        raise OperationError(op, str(e), str(e)) from e
+    except (ValueError, VerifyException) as e:
+        raise error_at(op, str(e)) from e

@@ -37,7 +37,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.kernel import TARGET, CallOp, LayoutAttr, LoadOp, lowered_to, packed_type
 from llmir.dialects.llm.casts import CastCodesOp
@@ -54,8 +54,9 @@ from llmir.errors import InputError
 from llmir.formats.elements import Integer
 from llmir.passes.fusion.integer_matmuls import too_large
 from llmir.passes.legalize_for_target import exact_choice, form_of, legalize
-from llmir.passes.locations import module_name, place
+from llmir.passes.locations import error_at, errors_at, module_name
 from llmir.passes.remarks import remark, remark_of
+from llmir.passes.rewriter import Rewriter
 from llmir.targets.registry import target as target_by_name
 from llmir.targets.target import CODES, DENSE, ROWS, EmbeddingKernel, Layout, MatmulKernel, Target
 
@@ -92,7 +93,8 @@ class _Lowering:
     def function(self, function: func.FuncOp) -> None:
         for op in list(function.body.walk()):
             if op.parent is not None:
-                self.operation(op)
+                with errors_at(op):
+                    self.operation(op)
         for op in list(function.body.walk()):
             if isinstance(op, CastCodesOp | LoadWeightOp) and op.results[0].uses and _irregular(op) is None:
                 op.results[0].replace_all_uses_with(self.as_codes(op.results[0], op))
@@ -112,7 +114,7 @@ class _Lowering:
             case ConstantOp():
                 pass
             case _ if (irregular := _irregular(op)) is not None:
-                raise InputError(f"{place(op)}: target '{self.target.name}' has no kernel for {irregular}")
+                raise error_at(op, f"target '{self.target.name}' has no kernel for {irregular}")
             case CastCodesOp() if isinstance(op.input.owner, LoadWeightOp):
                 pass  # its users load the weight so
             case EmbeddingOp():
@@ -153,14 +155,13 @@ class _Lowering:
     def kernel_of(self, name: str, op: Operation) -> str:
         """The kernel for operations of a name, one of which `op` needs."""
         if name not in self.target.kernels:
-            raise InputError(f"{place(op)}: target '{self.target.name}' has no kernel for '{name}'")
+            raise error_at(op, f"target '{self.target.name}' has no kernel for '{name}'")
         return self.target.kernels[name]
 
     def plain_kernel(self, op: Operation) -> str:
         if op.name not in self.target.plain_kernels:
-            raise InputError(
-                f"{place(op)}: target '{self.target.name}' has no kernel for '{op.name}' of codes in plain tensors"
-            )
+            fact = f"target '{self.target.name}' has no kernel for '{op.name}' of codes in plain tensors"
+            raise error_at(op, fact)
         return self.target.plain_kernels[op.name]
 
     def call(self, op: Operation, kernel: str, operands: list[SSAValue], constants: dict[str, Attribute]) -> None:
@@ -216,7 +217,7 @@ class _Lowering:
             kernel = next(k for k in self.target.embeddings if k.layout.form == DENSE)
         elif isinstance(table.type, QuantizedTensorType):
             if not isinstance(table.owner, LoadWeightOp):
-                raise InputError(f"{place(op)}: a quantized embedding table must be a weight or a constant")
+                raise error_at(op, "a quantized embedding table must be a weight or a constant")
             table = self.before(op, LoadOp(table.owner.symbol, kernel.layout.name, table.type, table.type))
         self.call(op, kernel.name, [op.ids, table], _lookup_constants(op.table.type, kernel))
 
@@ -245,11 +246,9 @@ class _Lowering:
     def requantized(self, op: QuantizedMatmulOp, kernel: MatmulKernel) -> str:
         """The kernel for an integer product whose epilogue gives codes."""
         if (reason := too_large(op)) is not None:
-            raise InputError(f"{place(op)}: {reason}, the sum of {module_name(op)}")
+            raise error_at(op, f"{reason}, the sum of {module_name(op)}")
         if kernel.requantized is None:
-            raise InputError(
-                f"{place(op)}: kernel '{kernel.name}' of target '{self.target.name}' gives no quantized results"
-            )
+            raise error_at(op, f"kernel '{kernel.name}' of target '{self.target.name}' gives no quantized results")
         return kernel.requantized
 
     def weight(self, op: QuantizedMatmulOp | LinearOp, layout: Layout) -> SSAValue:
@@ -321,12 +320,11 @@ class _Lowering:
             return value
         layout = next((name for name, layout in self.target.layouts.items() if layout.form == CODES), None)
         if layout is None:
-            raise InputError(f"{place(op)}: target '{self.target.name}' has no layout of the form codes")
+            raise error_at(op, f"target '{self.target.name}' has no layout of the form codes")
         return self.before(op, LoadOp(source.symbol, layout, type, type), value)
 
     def before(self, op: Operation, new: CallOp | LoadOp, named: SSAValue | None = None) -> SSAValue:
         """Insert what prepares an operand; its result, named as the operand was."""
-        new.location = op.location
         result = new.results[0]
         source = named if named is not None else (new.operands[0] if new.operands else None)
         hint = source.name_hint if source is not None else new.symbol if isinstance(new, LoadOp) else None
@@ -356,7 +354,7 @@ class _Lowering:
         assert isinstance(op.result.type, TensorType)
         shape = op.result.type.get_shape()
         if sum(d == DYNAMIC_INDEX for d in shape) > 1:
-            raise InputError(f"{place(op)}: '{op.name}' to a shape with two dynamic dimensions has no kernel")
+            raise error_at(op, "a result with two dynamic dimensions has no kernel")
         sizes = DenseArrayBase.from_list(i64, [-1 if d == DYNAMIC_INDEX else d for d in shape])
         _replace(op, [CallOp(self.kernel(op), [op.src], [op.result.type], {"shape": sizes})])
 
@@ -365,7 +363,7 @@ class _Lowering:
         offsets, sizes, strides = (a.get_values() for a in (op.static_offsets, op.static_sizes, op.static_strides))
         whole = [d for d in range(len(sizes) - 1) if offsets[d] == 0 and _is_whole(op, d)]
         if len(whole) != len(sizes) - 1 or any(s != 1 for s in strides) or DYNAMIC_INDEX in (offsets[-1], sizes[-1]):
-            raise InputError(f"{place(op)}: only a run of the last dimension, known when compiled, can be cut out")
+            raise error_at(op, "only a run of the last dimension, known when compiled, can be cut out")
         run = {"start": IntegerAttr(offsets[-1], i64), "stop": IntegerAttr(offsets[-1] + sizes[-1], i64)}
         _replace(op, [CallOp(self.kernel(op), [op.source], [op.result.type], run)])
 
@@ -423,15 +421,13 @@ def _exactness(op: QuantizedMatmulOp | LinearOp, kernel: MatmulKernel) -> dict[s
         largest *= int(type.element.magnitude)
     k = shape_of(op.weight)[1]
     if k * largest >= 1 << 31:
-        raise InputError(f"{place(op)}: {k} products of up to {largest} do not fit the int32 sum of {module_name(op)}")
+        raise error_at(op, f"{k} products of up to {largest} do not fit the int32 sum of {module_name(op)}")
     if "exact_run" not in kernel.constants:
         return {}
     return {"exact_run": IntegerAttr(math.floor(EXACT_FLOAT / largest), i64)}
 
 
 def _replace(op: Operation, new: Sequence[Operation]) -> None:
-    for fresh in new:
-        fresh.location = op.location
     if (said := remark_of(op)) is not None:
         remark(new[0], said)
     if op.results and new[-1].results:

@@ -32,7 +32,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.llm.fused import EncodeOp
 from llmir.dialects.llm.model import LinearOp, result_like
@@ -43,6 +43,7 @@ from llmir.passes.fusion.known_values import KnownValues
 from llmir.passes.fusion.merged_values import MergedValues, why_rows_stay
 from llmir.passes.locations import module_name
 from llmir.passes.remarks import REMARK, add_remark, remark_of
+from llmir.passes.rewriter import Rewriter, fused
 
 Layer = LinearOp | QuantizedMatmulOp
 
@@ -158,7 +159,7 @@ def merge(layers: Sequence[Layer], values: MergedValues) -> None:
     named = any(layer.module is not None for layer in layers)
     module = StringAttr("+".join(map(module_name, layers))) if named else None
     product = type(first)(first.input, weight, result_like(first.output, sum(sizes)), bias, module)
-    product.location = first.location
+    product.location = fused(layers)
     product.attributes.update({k: v for k, v in first.attributes.items() if k != REMARK})
     product.output.name_hint = "_".join(layer.output.name_hint or "projection" for layer in layers)
     for layer in layers:
@@ -171,9 +172,10 @@ def merge(layers: Sequence[Layer], values: MergedValues) -> None:
         slice_of(product.output, lengths, start, size, layer.output.type)
         for layer, start, size in zip(layers, starts, sizes, strict=False)
     ]
-    Rewriter.insert_op(parts, point)
     for layer, part in zip(layers, parts, strict=True):
         part.location = layer.location
+    Rewriter.insert_op(parts, point)
+    for layer, part in zip(layers, parts, strict=True):
         part.result.name_hint = layer.output.name_hint
         Rewriter.replace_op(layer, [], [part.result])
 

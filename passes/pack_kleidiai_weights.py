@@ -42,7 +42,7 @@ from llmir.formats import kleidiai
 from llmir.formats.elements import Integer
 from llmir.formats.quantized import QuantizedArray
 from llmir.passes.assign_schemes import layers_by_name, match_all
-from llmir.passes.locations import loaded_weight
+from llmir.passes.locations import error_at, loaded_weight
 from llmir.passes.remarks import remark
 from llmir.program.context import program_context
 from llmir.program.quantized_weights import read_quantized, weight_layouts
@@ -77,7 +77,7 @@ class KleidiaiPackingPass(ModulePass):
                 try:
                     self._pack(layer, op, store)
                 except ValueError as e:
-                    raise InputError(f"{self.name}: layer '{name}': {e}") from e
+                    raise error_at(layer, str(e), f"{self.name}: layer '{name}'") from e
 
     def _pack(self, layer: LinearOp | EmbeddingOp, module: ModuleOp, store: WeightStore) -> None:
         if isinstance(layer, EmbeddingOp):
@@ -135,7 +135,8 @@ def _packing(type: Attribute) -> str:
     """What a weight of a type is packed as; ValueError when KleidiAI has no such weights."""
     if isinstance(type, QuantizedTensorType):
         form = type.format()
-        grouped = form.granularity.group_size is not None and form.granularity.axis in (None, 1)
+        along_k = form.granularity.axis in (None, 1) and form.granularity.group_rows is None
+        grouped = form.granularity.group_size is not None and along_k
         if form.element == Integer(4, signed=True) and form.zero_point is None and grouped:
             if form.scale == BFLOAT16 and form.minimum is None:
                 return "qsi4c32p"

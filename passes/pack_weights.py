@@ -18,7 +18,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr, TensorType
 from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.kernel import LAYOUT, UNPACKED, LayoutAttr, LoadOp, lowered_to, packed_type
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor, float_dtype
@@ -27,8 +27,9 @@ from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedArray
 from llmir.formats.recoding import recode
 from llmir.formats.weight_packings import Weight
-from llmir.passes.locations import place
+from llmir.passes.locations import error_at, errors_at
 from llmir.passes.remarks import remark
+from llmir.passes.rewriter import Rewriter
 from llmir.program.absent import AbsentTensor, is_absent
 from llmir.program.context import LLMContext, program_context
 from llmir.program.quantized_weights import read_quantized, real_weight, weight_layouts
@@ -57,8 +58,9 @@ class WeightPackingPass(ModulePass):
         for done, (name, forms) in enumerate(wanted.items()):
             if name not in declared:
                 (load, *_), *_ = forms.values()
-                raise InputError(f"{place(load)}: @{name} does not name an llm.weight of this module")
-            pack(program, op, declared[name], forms)
+                raise error_at(load, f"@{name} does not name an llm.weight of this module")
+            with errors_at(declared[name]):
+                pack(program, op, declared[name], forms)
             program.progress("packing", done + 1, len(wanted))
 
 
@@ -78,7 +80,7 @@ def pack(program: LLMContext, module: ModuleOp, weight: WeightOp, forms: dict[Fo
     for readers in forms.values():
         for load in readers:
             if load.stored != weight.type:
-                raise InputError(f"{place(load)}: @{load.symbol} is {weight.type}, not {load.stored} as its load says")
+                raise error_at(load, f"@{load.symbol} is {weight.type}, not {load.stored} as its load says")
     name, store = weight.sym_name.data, program.weights
     packed = [(form, readers) for form, readers in forms.items() if form is not None]
     kept = None in forms or len(packed) > 1 or any(load.symbol == name for load in loads(module))

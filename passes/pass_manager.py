@@ -16,7 +16,9 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 from xdsl.traits import IsolatedFromAbove
 
-from llmir.errors import InputError, UsageError
+from llmir.dialects.operation_error import OperationError
+from llmir.errors import UsageError
+from llmir.passes.rewriter import locating_patterns
 
 ANY = "any"
 """The anchor of passes that run on every operation that may be an anchor."""
@@ -86,10 +88,11 @@ def _run_pass(item: ModulePass, ctx: Context, op: Operation, instruments: tuple[
     for instrument in instruments:
         instrument.before_pass(item, op)
     try:
-        with _as_module(op) as module:
+        with _as_module(op) as module, locating_patterns():
             item.apply(ctx, module)
         if op.parent is None and not isinstance(op, ModuleOp):
-            raise InputError(f"{item.name}: it removed the operation '{op.name}' it ran on; run it on the module")
+            fact = f"it removed the operation '{op.name}' it ran on; run it on the module"
+            raise OperationError(op, fact, f"{item.name}: {fact}")
         for instrument in instruments:
             instrument.check_pass(item, op)
     except BaseException:

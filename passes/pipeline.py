@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
-from xdsl.transforms import get_all_passes
 from xdsl.utils.exceptions import VerifyException
 
 from llmir.backends.numpy.session import Session
 from llmir.dialects.context import new_context
 from llmir.dialects.llm.weights import symbol_errors
 from llmir.errors import InputError
-from llmir.passes.pass_manager import check_anchors
+from llmir.passes.pass_manager import check_anchors, run_passes
 from llmir.passes.pipeline_text import parse_pipeline, pass_text
-from llmir.passes.registry import PASSES
+from llmir.passes.registry import all_passes, installed
 from llmir.program.context import LLMContext, Progress, ignore_progress
 from llmir.program.journal import Journal
 from llmir.program.program import Program
@@ -42,12 +42,12 @@ class Pipeline:
 
     @staticmethod
     def parse(text: str) -> Pipeline:
-        """The pipeline of a string like `a{x=1},b`, of LLMIR's and xDSL's passes.
+        """The pipeline of a string like `a{x=1},b`, of LLMIR's passes, xDSL's, and those other packages register.
 
         UsageError says what is wrong with it, and where.
         """
-        passes = parse_pipeline(text, {**get_all_passes(), **PASSES})
-        check_anchors(passes, new_context())
+        passes = parse_pipeline(text, all_passes())
+        check_anchors(passes, _context_of_anchors())
         return Pipeline(passes)
 
     def __str__(self) -> str:
@@ -66,10 +66,19 @@ class Pipeline:
         ctx = program.context(progress)
         ctx.journal = journal
         for item in self.passes:
-            item.apply(ctx, program.module)
+            run_passes([item], ctx, program.module)
             verify(program.module, item.name)
         if self.passes:
             program.history.append({"pipeline": str(self)})
+
+
+def _context_of_anchors() -> Context:
+    """A context that knows the operations passes may be nested in, of all packages installed."""
+    ctx = new_context()
+    for name, factory in installed().all_dialects.items():
+        if name not in ctx.registered_dialect_names:
+            ctx.register_dialect(name, factory)
+    return ctx
 
 
 def verify(module: ModuleOp, after: str) -> None:
@@ -87,6 +96,5 @@ def compile_numpy(module: ModuleOp, store: WeightStore | None = None) -> Session
     lowered = module.clone()
     own = WeightStore() if store is None else store.view()
     ctx = LLMContext.new(own)
-    for item in Pipeline.parse(NUMPY_PIPELINE).passes:
-        item.apply(ctx, lowered)
+    run_passes(Pipeline.parse(NUMPY_PIPELINE).passes, ctx, lowered)
     return Session(lowered, own)

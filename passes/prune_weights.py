@@ -24,7 +24,6 @@ from xdsl.context import Context
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
-from xdsl.rewriter import Rewriter
 
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import shape_of
@@ -34,7 +33,8 @@ from llmir.errors import InputError
 from llmir.formats.sparse import NOfM, pattern, prune
 from llmir.passes.assign_schemes import is_quantized, refuse_quantized, weight_of
 from llmir.passes.layer_weights import chosen_layers, weights_of_layers
-from llmir.passes.locations import InlineWeight, module_name, place
+from llmir.passes.locations import InlineWeight, error_at, errors_at, module_name
+from llmir.passes.rewriter import Rewriter
 from llmir.program.context import program_context
 from llmir.program.tensors import ComputedTensor, Tensor
 
@@ -62,7 +62,8 @@ class WeightPruningPass(ModulePass):
             store = program_context(ctx, self.name).weights
             for weight in stored:
                 key = weight.declaration.store_key
-                store.add(key, pruned(store[key], key, kept))
+                with errors_at(weight.declaration):
+                    store.add(key, pruned(store[key], key, kept))
         for weight in constants:
             prune_constant(weight.constant, kept)
 
@@ -78,11 +79,12 @@ class WeightPruningPass(ModulePass):
 
     def _check(self, layer: LinearOp | EmbeddingOp, kept: NOfM) -> None:
         if is_quantized(layer):
-            raise InputError(f"{self.name}: the weight of layer '{module_name(layer)}' is codes; prune, then quantize")
+            fact = "its weight is codes; prune, then quantize"
+            raise error_at(layer, fact, f"{self.name}: layer '{module_name(layer)}'")
         try:
             kept.kept(shape_of(weight_of(layer))[-1])
         except ValueError as e:
-            raise InputError(f"{self.name}: layer '{module_name(layer)}': {e}") from e
+            raise error_at(layer, str(e), f"{self.name}: layer '{module_name(layer)}'") from e
 
 
 def pruned(tensor: Tensor, name: str, kept: NOfM) -> ComputedTensor:
@@ -103,10 +105,8 @@ def prune_constant(constant: InlineWeight, kept: NOfM) -> None:
     assert isinstance(constant, arith.ConstantOp)
     type = as_tensor(constant.result.type)
     assert type is not None
-    try:
+    with errors_at(constant):
         values = prune(dense_array(constant.value), kept)
-    except ValueError as e:
-        raise InputError(f"{place(constant)}: {e}") from e
     new = arith.ConstantOp(dense_attribute(values, type.element_type))
-    new.location, new.result.name_hint = constant.location, constant.result.name_hint
+    new.result.name_hint = constant.result.name_hint
     Rewriter.replace_op(constant, new)

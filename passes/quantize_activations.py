@@ -25,18 +25,18 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.llm.attributes import PER_TENSOR, QuantizationAttr
 from llmir.dialects.llm.model import LinearOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizeOp, shape_of
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.values import dense_attribute
-from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedFormat
 from llmir.passes.assign_schemes import finish_part, scheme_of
 from llmir.passes.calibrate import STATISTICS, statistics_of
-from llmir.passes.locations import module_name
+from llmir.passes.locations import error_at, module_name
+from llmir.passes.rewriter import Rewriter
 from llmir.quantizers.absmax import scale_of_range
 from llmir.quantizers.minmax import parameters_of_range
 from llmir.quantizers.mlc_fp8 import MLC_FP8
@@ -91,8 +91,6 @@ def insert_pair(layer: LinearOp, quantize: QuantizeOp, shared: dict[Pair, SSAVal
     quantize.output.name_hint = "quantized"
     dequantize = DequantizeOp(quantize.output, x.type)
     dequantize.output.name_hint = "dequantized"
-    for op in (quantize, dequantize):
-        op.location = layer.location
     Rewriter.insert_op([quantize, dequantize], InsertPoint.before(layer))
     shared[key] = dequantize.output
     return dequantize.output
@@ -102,26 +100,23 @@ def static_parameters(
     layer: LinearOp, wanted: QuantizationAttr, type: QuantizedTensorType
 ) -> tuple[DenseIntOrFPElementsAttr, DenseIntOrFPElementsAttr | None]:
     """Constant scale and zero point from a layer's statistics."""
-    name = module_name(layer)
+    called = f"layer '{module_name(layer)}'"
     if wanted.granularity.data != PER_TENSOR:
-        raise InputError(
-            f"layer '{name}': static input scales are per_tensor; use a dynamic scheme for {wanted.granularity.data}"
-        )
+        fact = f"static input scales are per_tensor; use a dynamic scheme for {wanted.granularity.data}"
+        raise error_at(layer, fact, called)
     if wanted.method.data == UNIT_SCALE:
         return dense_attribute(np.ones(1, np.float32), type.scale), None
     found = statistics_of(layer)
     if found is None:
-        raise InputError(
-            f"layer '{name}': its static input scheme needs statistics; run calibrate first, or use a dynamic scheme"
-        )
+        fact = "its static input scheme needs statistics; run calibrate first, or use a dynamic scheme"
+        raise error_at(layer, fact, called)
     if found["granularity"] != "tensor":
-        raise InputError(
-            f"layer '{name}': was calibrated per {found['granularity']}, static scales need granularity=tensor"
-        )
+        fact = f"was calibrated per {found['granularity']}, static scales need granularity=tensor"
+        raise error_at(layer, fact, called)
     try:
-        parameters = _parameters(name, wanted, type, found)
+        parameters = _parameters(wanted, type, found)
     except ValueError as e:
-        raise InputError(f"layer '{name}': {e}") from e
+        raise error_at(layer, str(e), called) from e
     zero_point = None
     if parameters.zero_point is not None:
         assert not isinstance(type.zp, NoneAttr)
@@ -130,13 +125,13 @@ def static_parameters(
 
 
 def _parameters(
-    name: str, wanted: QuantizationAttr, type: QuantizedTensorType, found: dict[str, NDArray[np.float32]]
+    wanted: QuantizationAttr, type: QuantizedTensorType, found: dict[str, NDArray[np.float32]]
 ) -> Parameters:
     format = wanted.format(type.get_shape())
     if format.symmetric:
         return Parameters(static_scale(found["absmax"], wanted, format))
     if "min" not in found:
-        raise InputError(f"layer '{name}': an asymmetric input needs its range; calibrate with statistic=minmax")
+        raise ValueError("an asymmetric input needs its range; calibrate with statistic=minmax")
     zero = np.float32(0)
     return parameters_of_range(np.minimum(found["min"], zero), np.maximum(found["max"], zero), format)
 

@@ -59,7 +59,7 @@ from llmir.passes.layer_weights import (
     replace_stored,
     weights_of_layers,
 )
-from llmir.passes.locations import module_name, place
+from llmir.passes.locations import error_at, errors_at, module_name
 from llmir.passes.quantize_weights import has_weight_scheme, replace_weight, shape_of_weight
 from llmir.passes.remarks import REMARK, remark
 from llmir.program.context import LLMContext, program_context
@@ -87,10 +87,8 @@ class WeightRowQuantizationPass(ModulePass):
         layers = chosen_layers(op, self.modules, self.exclude, self.ops, self.name)
         for layer in layers:
             if has_weight_scheme(layer):
-                raise InputError(
-                    f"{self.name}: the scheme of layer '{module_name(layer)}' says how its weight is quantized; "
-                    "run quantize-weights first, or exclude the layer"
-                )
+                fact = "its scheme says how its weight is quantized; run quantize-weights first, or exclude the layer"
+                raise error_at(layer, fact, f"{self.name}: layer '{module_name(layer)}'")
         stored, constants = weights_of_layers(op, layers, self.name)
         if stored:
             self._quantize_stored(program_context(ctx, self.name), stored)
@@ -124,21 +122,20 @@ class WeightRowQuantizationPass(ModulePass):
         for done, weight in enumerate(weights):
             program.progress("quantizing rows", done, len(weights))
             declared, before = weight.declaration, weight.declaration.type
-            values = real_weight(program.weights, declared.store_key, before).read()
+            with errors_at(declared):
+                values = real_weight(program.weights, declared.store_key, before).read()
             try:
                 array = self.quantized(values)
             except ValueError as e:
-                raise InputError(f"tensor '{declared.store_key}': {e}") from e
+                raise error_at(declared, str(e), f"tensor '{declared.store_key}'") from e
             replace_stored(program.weights, weight, self.result_type(shape_of_weight(declared)), array)
             _say(weight.layers, before)
         program.progress("quantizing rows", len(weights), len(weights))
 
     def _quantize_constant(self, weight: ConstantWeight) -> None:
         constant, before = weight.constant, weight.constant.results[0].type
-        try:
+        with errors_at(constant):
             array = self.quantized(constant_values(constant))
-        except ValueError as e:
-            raise InputError(f"{place(constant)}: {e}") from e
         replace_weight(constant, ConstantOp(array, self.result_type(array.codes.shape)))
         _say(weight.layers, before)
 

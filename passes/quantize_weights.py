@@ -25,7 +25,6 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, ShapedType, TensorType, f32
 from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
-from xdsl.rewriter import Rewriter
 
 from llmir.dialects.llm.attributes import QuantizationAttr
 from llmir.dialects.llm.constant import ConstantOp, ConstantType
@@ -33,11 +32,13 @@ from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import DequantizeOp, shape_of
 from llmir.dialects.llm.values import dense_array
 from llmir.dialects.llm.weights import LoadWeightOp, WeightOp, loads, weights
+from llmir.dialects.operation_error import OperationError
 from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedFormat
 from llmir.passes.assign_schemes import finish_part, quantizable, scheme_of, weight_of
-from llmir.passes.locations import InlineWeight, inline_weight, loaded_weight, module_name, place
+from llmir.passes.locations import InlineWeight, error_at, errors_at, inline_weight, loaded_weight, module_name, place
 from llmir.passes.remarks import remark
+from llmir.passes.rewriter import Rewriter
 from llmir.program.absent import AbsentTensor, is_absent
 from llmir.program.context import LLMContext, program_context
 from llmir.program.quantized_weights import real_weight, weight_layouts
@@ -76,7 +77,8 @@ def quantize_loaded(program: LLMContext, module: ModuleOp, users: dict[str, list
     for name, layers in users.items():
         before, wanted = declared[name].type, agreed(f"'{name}'", layers)
         assert wanted is not None
-        quantize_weight(program, declared[name], wanted)
+        with errors_at(declared[name]):
+            quantize_weight(program, declared[name], wanted)
         for load in loads_of[name]:
             retype_load(load, declared[name])
         finish(layers, before)
@@ -93,10 +95,8 @@ def quantize_inline(constant: InlineWeight, layers: list[Layer]) -> None:
         values = constant.contents.dequantize()
     else:
         values = dense_array(constant.properties["value"])
-    try:
+    with errors_at(constant):
         array = quantize(values, wanted.format(shape), wanted.method.data)
-    except ValueError as e:
-        raise InputError(f"{place(constant)}: {e}") from e
     replace_weight(constant, ConstantOp(array, wanted.tensor_type(shape)))
     finish(layers, before)
 
@@ -117,7 +117,7 @@ def layers_by_weight(module: ModuleOp) -> dict[str, list[Layer]]:
         if load is not None:
             users.setdefault(load.symbol, []).append(layer)
         elif inline_weight(weight_of(layer)) is None and has_weight_scheme(layer):
-            raise InputError(f"{place(layer)}: only weights from llm.load_weight and constants can be quantized")
+            raise error_at(layer, "only weights from llm.load_weight and constants can be quantized")
     return users
 
 
@@ -145,7 +145,8 @@ def agreed(which: str, layers: list[Layer]) -> QuantizationAttr | None:
         said = "; ".join(
             f"{module_name(layer)}: {q or 'not quantized'}" for layer, q in zip(layers, quantizations, strict=True)
         )
-        raise InputError(f"weight {which} is shared by layers with different schemes, give them one: {said}")
+        fact = f"weight {which} is shared by layers with different schemes, give them one: {said}"
+        raise OperationError(layers[0], fact, fact)
     return quantizations[0]
 
 
@@ -218,11 +219,11 @@ def retype_load(load: LoadWeightOp, weight: WeightOp) -> None:
 def replace_weight(old: LoadWeightOp | InlineWeight, new: LoadWeightOp | ConstantOp) -> None:
     """Replace a weight by a quantized one, dequantized unless the uses of the old one do that already."""
     before, after = old.results[0], new.results[0]
-    new.location, after.name_hint = old.location, before.name_hint
+    after.name_hint = before.name_hint
     if isinstance(before.type, ConstantType):
         Rewriter.replace_op(old, new)
         return
     assert isinstance(after.type, ConstantType)
     real = DequantizeOp(after, TensorType(f32, after.type.get_shape()))
-    real.location, real.output.name_hint = old.location, "dequantized"
+    real.output.name_hint = "dequantized"
     Rewriter.replace_op(old, [new, real], [real.output])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import cast
 
 from xdsl.passes import ModulePass
+from xdsl.universe import Universe
 
 
 def _lazy(module: str, name: str) -> Callable[[], type[ModulePass]]:
@@ -28,6 +30,7 @@ PASSES: dict[str, Callable[[], type[ModulePass]]] = {
     "prune-weights": _lazy("prune_weights", "WeightPruningPass"),
     "sparsify-weights": _lazy("sparsify_weights", "WeightSparsificationPass"),
     "quantize-activations": _lazy("quantize_activations", "ActivationQuantizationPass"),
+    "quantize-matmul-inputs": _lazy("quantize_matmul_inputs", "MatmulInputQuantizationPass"),
     "insert-observers": _lazy("insert_observers", "ObserverInsertionPass"),
     "update-observed-scales": _lazy("update_observed_scales", "ObservedScaleUpdatePass"),
     "use-observed-scales": _lazy("use_observed_scales", "ObservedScalePass"),
@@ -38,8 +41,23 @@ PASSES: dict[str, Callable[[], type[ModulePass]]] = {
     "fuse-quantized-ops": _lazy("fuse_quantized_ops", "QuantizedOperationFusionPass"),
     "pack-kleidiai-weights": _lazy("pack_kleidiai_weights", "KleidiaiPackingPass"),
     "convert-llm-to-linalg": _lazy("convert_llm_to_linalg", "ConvertLLMToLinalgPass"),
+    "convert-llm-to-kernel": _lazy("convert_llm_to_kernel", "KernelConversionPass"),
     "legalize-for-target": _lazy("legalize_for_target", "TargetLegalizationPass"),
     "lower-to-target": _lazy("lower_to_target", "HardwareSpecificQuantizationPass"),
     "pack-weights": _lazy("pack_weights", "WeightPackingPass"),
     "unpack-weights": _lazy("unpack_weights", "WeightUnpackingPass"),
+    "convert-kernel-to-vk": _lazy("convert_kernel_to_vk", "ConvertKernelToVkPass"),
+    "convert-vk-to-llvm": _lazy("convert_vk_to_llvm", "ConvertVkToLLVMPass"),
 }
+"""LLMIR's own passes."""
+
+
+@cache
+def installed() -> Universe:
+    """What the packages installed offer through xDSL's entry points `xdsl.universe`; xDSL's own is one of them."""
+    return Universe.get_multiverse()
+
+
+def all_passes() -> dict[str, Callable[[], type[ModulePass]]]:
+    """Every pass a pipeline may name: LLMIR's, xDSL's, and those of other packages installed."""
+    return {**installed().all_passes, **PASSES}

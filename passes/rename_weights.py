@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr, SymbolRefAttr
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.llm.flattened import EMBEDDING, LINEAR, add_layers, is_flattened
 from llmir.dialects.llm.model import EmbeddingOp, LinearOp
 from llmir.dialects.llm.weights import WeightOp, loads, weights
 from llmir.errors import InputError
 from llmir.passes.assign_schemes import quantizable, weight_of
-from llmir.passes.locations import loaded_weight
+from llmir.passes.locations import error_at, errors_at, loaded_weight
+from llmir.passes.rewriter import Rewriter
 from llmir.program.context import program_context
 from llmir.program.quantized_weights import weight_layouts
 from llmir.program.store import WeightStore
@@ -42,12 +43,13 @@ class WeightRenamingPass(ModulePass):
         declared = weights(op)
         old = find_weight(self.weight, declared, self.name)
         if self.to in declared:
-            raise InputError(f"{self.name}: '{self.to}' is the name of another weight already")
+            raise error_at(declared[self.to], f"'{self.to}' is the name of another weight already", self.name)
         store = program_context(ctx, self.name).weights
         if self.keep:
             self._copy(op, old, store, declared)
             return
-        _rename_stored(old, self.to, store)
+        with errors_at(old):
+            _rename_stored(old, self.to, store)
         old.properties["sym_name"] = StringAttr(self.to)
         for load in loads(op):
             if load.symbol == self.weight:
@@ -60,9 +62,11 @@ class WeightRenamingPass(ModulePass):
             )
         new = WeightOp(self.to, old.type)
         new.attributes.update(old.attributes)
+        new.location = old.location
         Rewriter.insert_op(new, InsertPoint.after(old))
-        for name in weight_layouts("", old.type):
-            store.add(self.to + name, store[old.store_key + name])
+        with errors_at(old):
+            for name in weight_layouts("", old.type):
+                store.add(self.to + name, store[old.store_key + name])
         for layer in quantizable(module):
             load = loaded_weight(weight_of(layer))
             if load is not None and load.symbol == self.weight:

@@ -44,7 +44,7 @@ from llmir.passes.layer_weights import (
     retype,
     weights_of_layers,
 )
-from llmir.passes.locations import module_name, place
+from llmir.passes.locations import error_at, errors_at, module_name
 from llmir.passes.quantize_weights import replace_weight
 from llmir.program.absent import AbsentTensor, is_absent
 from llmir.program.context import LLMContext, program_context
@@ -76,7 +76,8 @@ class WeightSparsificationPass(ModulePass):
             program = program_context(ctx, self.name)
             for done, weight in enumerate(stored):
                 program.progress("packing", done, len(stored))
-                pack_stored(program, weight, kept)
+                with errors_at(weight.declaration):
+                    pack_stored(program, weight, kept)
             program.progress("packing", len(stored), len(stored))
         for weight in constants:
             pack_constant(weight, kept)
@@ -97,12 +98,11 @@ class WeightSparsificationPass(ModulePass):
         try:
             SparseQuantizedTensorType(kept, type)
         except VerifyException as e:
-            raise InputError(f"{self.name}: layer '{module_name(layer)}': {e}") from e
+            raise error_at(layer, str(e), f"{self.name}: layer '{module_name(layer)}'") from e
         real = isinstance(layer.results[0].type, TensorType) and not isinstance(layer, EmbeddingOp)
         if not isinstance(weight_of(layer).owner, DequantizeOp) and not real:
-            raise InputError(
-                f"{place(layer)}: reads dense codes; run {self.name} before fuse-quantized-ops, or exclude the layer"
-            )
+            fact = f"reads dense codes; run {self.name} before fuse-quantized-ops, or exclude the layer"
+            raise error_at(layer, fact)
 
 
 def codes_type(layer: Layer) -> QuantizedTensorType | None:
@@ -126,7 +126,7 @@ def pack_stored(program: LLMContext, weight: StoredWeight, kept: Pattern) -> Non
     try:
         array = pack_sparse(read_quantized(store, key, dense), kept)
     except ValueError as e:
-        raise InputError(f"weight '{weight.declaration.sym_name.data}': {e}") from e
+        raise error_at(weight.declaration, str(e), f"weight '{weight.declaration.sym_name.data}'") from e
     replace_stored(store, weight, type, array)
 
 
@@ -135,8 +135,6 @@ def pack_constant(weight: ConstantWeight, kept: Pattern) -> None:
     constant = weight.constant
     assert isinstance(constant, ConstantOp)
     assert isinstance(constant.result.type, QuantizedTensorType)
-    try:
+    with errors_at(constant):
         array = pack_sparse(constant.value, kept)
-    except ValueError as e:
-        raise InputError(f"{place(constant)}: {e}") from e
     replace_weight(constant, ConstantOp(array, SparseQuantizedTensorType(kept, constant.result.type)))

@@ -17,9 +17,8 @@ from xdsl.passes import ModulePass
 from llmir.dialects.kernel import LAYOUT, UNPACKED, LayoutAttr, LoadOp, packed_type, weight_form
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.weights import WeightOp, weights
-from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedArray
-from llmir.passes.locations import place
+from llmir.passes.locations import error_at
 from llmir.program.context import program_context
 from llmir.program.quantized_weights import put_quantized
 from llmir.program.store import WeightStore
@@ -47,17 +46,15 @@ def unpack(store: WeightStore, weight: WeightOp) -> Attribute:
     """Replace a packed weight in the store, and its declaration; the type it holds."""
     layout, type = weight.attributes.get(LAYOUT), weight.attributes[UNPACKED]
     if not isinstance(layout, LayoutAttr):
-        raise InputError(f"{place(weight)}: weight '{weight.sym_name.data}' says {UNPACKED} but not {LAYOUT}")
+        raise error_at(weight, f"weight '{weight.sym_name.data}' says {UNPACKED} but not {LAYOUT}")
     if weight.type != packed_type(layout, type):
-        raise InputError(
-            f"{place(weight)}: weight '{weight.sym_name.data}' is {weight.type}, but {layout} of {type} is "
-            f"{packed_type(layout, type)}"
-        )
+        packed = packed_type(layout, type)
+        raise error_at(weight, f"weight '{weight.sym_name.data}' is {weight.type}, but {layout} of {type} is {packed}")
     key = weight.store_key
     try:
         value = layout.packing.unpack(store[key].read(), *weight_form(type))
     except ValueError as e:
-        raise InputError(f"{store.source}: tensor '{key}': {e}") from e
+        raise error_at(weight, f"tensor '{key}': {e}", store.source) from e
     store.remove(key)
     if isinstance(value, QuantizedArray):
         assert isinstance(type, QuantizedTensorType)

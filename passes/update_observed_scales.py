@@ -29,7 +29,7 @@ from llmir.errors import InputError
 from llmir.formats.quantized import real
 from llmir.passes.calibrate import QuantizationCalibrationPass, update
 from llmir.passes.insert_observers import OBSERVED_SCALE, SITE, observers, statically_quantized
-from llmir.passes.locations import module_name
+from llmir.passes.locations import error_at, module_name
 from llmir.passes.quantize_activations import static_scale
 from llmir.program.context import program_context
 from llmir.program.tensors import MemoryTensor
@@ -63,7 +63,7 @@ class ObservedScaleUpdatePass(ModulePass):
         def observe(value: NDArray[Any], site: str) -> None:
             name = site.removesuffix(SITE)
             if name in statistics and value.size:
-                update(statistics[name], value, name)
+                update(statistics[name], value, observed[name][0])
 
         self._data().feed(program, op.clone(), observe)
         for name, (layer, wanted) in observed.items():
@@ -73,7 +73,7 @@ class ObservedScaleUpdatePass(ModulePass):
             try:
                 scale = real(static_scale(absmax, wanted, wanted.format(shape_of(layer.input))))
             except ValueError as e:
-                raise InputError(f"layer '{name}': {e}") from e
+                raise error_at(layer, str(e), f"layer '{name}'") from e
             program.weights.add(name + OBSERVED_SCALE, MemoryTensor(scale.astype(np.float32)))
 
     def _data(self) -> QuantizationCalibrationPass:

@@ -14,18 +14,18 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import Rewriter
 
 from llmir.dialects.llm.attributes import QuantizationAttr
 from llmir.dialects.llm.model import LinearOp
 from llmir.dialects.llm.quantization import DequantizeOp, ObserveOp, QuantizeOp, shape_of
 from llmir.dialects.llm.values import dense_attribute
-from llmir.dialects.llm.weights import weights
+from llmir.dialects.llm.weights import WeightOp, weights
 from llmir.errors import InputError
 from llmir.passes.assign_schemes import finish_part
 from llmir.passes.insert_observers import OBSERVED_SCALE, observers, statically_quantized
-from llmir.passes.locations import module_name
+from llmir.passes.locations import error_at, module_name
 from llmir.passes.quantize_activations import Pair, insert_pair
+from llmir.passes.rewriter import Rewriter
 from llmir.program.context import program_context
 from llmir.program.store import WeightStore
 
@@ -50,20 +50,23 @@ class ObservedScalePass(ModulePass):
             name = module_name(layer)
             observer, weight = found.get(name), declared.get(name + OBSERVED_SCALE)
             if observer is None or weight is None:
-                raise InputError(f"{self.name}: layer '{name}' has no observer or no {OBSERVED_SCALE} weight")
-            scale = measured_scale(store, name, weight.store_key)
+                fact = f"has no observer or no {OBSERVED_SCALE} weight"
+                raise error_at(layer, fact, f"{self.name}: layer '{name}'")
+            scale = measured_scale(store, layer, weight)
             use_scale(layer, wanted, observer, scale, shared)
             store.remove(weight.store_key)
             Rewriter.erase_op(weight)
 
 
-def measured_scale(store: WeightStore, name: str, key: str) -> np.float32:
-    """The scale of a layer's input; InputError when it was not measured."""
+def measured_scale(store: WeightStore, layer: LinearOp, weight: WeightOp) -> np.float32:
+    """The scale of a layer's input, kept as a weight; InputError when it was not measured."""
+    key = weight.store_key
     scale = np.float32(store[key].read().reshape(-1)[0])
     if scale == 0:
-        raise InputError(f"layer '{name}': its input scale is not measured yet; run llmir calibrate on the program")
+        fact = "its input scale is not measured yet; run llmir calibrate on the program"
+        raise error_at(layer, fact, f"layer '{module_name(layer)}'")
     if not (np.isfinite(scale) and scale > 0):
-        raise InputError(f"tensor '{key}': a scale of {scale} is not finite and positive")
+        raise error_at(weight, f"a scale of {scale} is not finite and positive", f"tensor '{key}'")
     return scale
 
 

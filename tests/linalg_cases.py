@@ -59,6 +59,11 @@ MATMULS = {
     "padded groups both": matmul(
         "i8, scale=f32, symmetric=true, group_size=40, pad=16", "i8, scale=f32, symmetric=true, group_size=40, pad=16"
     ),
+    "blocks": matmul("i4, scale=f16, symmetric=true, group_size=32, group_rows=8"),
+    "blocks both ragged": matmul("ui4, scale=f32, zp=ui4, group_size=40, pad=16, group_rows=10, pad_rows=6"),
+    "fp8 blocks": matmul(
+        "f8E4M3FN, scale=f32, group_size=40, pad=16, group_rows=16, pad_rows=8", "f8E4M3FN, scale=f32, group_size=32"
+    ),
     "plain": """
 func.func @main(%x: tensor<?x8xf32>, %w: tensor<4x8xi8>, %s: tensor<8xf32>, %z: tensor<8xi8>, %b: tensor<4xf32>)
     -> tensor<?x4xf32> {
@@ -114,6 +119,22 @@ func.func @main(%x: tensor<?x6xf32>) -> (tensor<?x6xf16>, tensor<?x6xi8>) {
     : (tensor<?x6xi8>) -> tensor<?x6xf16>
   func.return %d, %q : tensor<?x6xf16>, tensor<?x6xi8>
 }""",
+    "blocks quantized": """
+!s = !llm.quantized_tensor<5x12xi8, scale=f32, symmetric=true, group_size=8, pad=4, group_rows=2, pad_rows=1>
+!a = !llm.quantized_tensor<5x12xui8, scale=f32, zp=ui8, group_size=4, group_rows=3, pad_rows=1>
+!c = !llm.quantized_tensor<5x12xi8, scale=f32, symmetric=true, group_size=8, pad=4, group_rows=4, pad_rows=3>
+!t = !llm.quantized_tensor<12x5xi8, scale=f32, symmetric=true, group_size=2, pad=1, group_rows=8, pad_rows=4>
+func.func @main(%x: tensor<5x12xf32>) -> (tensor<5x12xf32>, tensor<5x12xf32>, tensor<5x12xf32>, tensor<12x5xf32>) {
+  %s = llm.quantize(%x) : (tensor<5x12xf32>) -> !s
+  %a = llm.quantize(%x) : (tensor<5x12xf32>) -> !a
+  %c = llm.quantize(%x) {scale = dense<[0.5, 0.25, 0.125, 0.0625]> : tensor<4xf32>} : (tensor<5x12xf32>) -> !c
+  %t = llm.transpose(%s) {permutation = array<i64: 1, 0>} : (!s) -> !t
+  %rs = llm.dequantize(%s) : (!s) -> tensor<5x12xf32>
+  %ra = llm.dequantize(%a) : (!a) -> tensor<5x12xf32>
+  %rc = llm.dequantize(%c) : (!c) -> tensor<5x12xf32>
+  %rt = llm.dequantize(%t) : (!t) -> tensor<12x5xf32>
+  func.return %rs, %ra, %rc, %rt : tensor<5x12xf32>, tensor<5x12xf32>, tensor<5x12xf32>, tensor<12x5xf32>
+}""",
     "norms": """
 llm.weight @w : tensor<6xf16>
 llm.weight @b : tensor<6xf32>
@@ -125,6 +146,15 @@ func.func @main(%x: tensor<?x6xf32>) -> (tensor<?x6xf32>, tensor<?x6xf32>, tenso
     : (tensor<?x6xf32>, tensor<6xf16>, tensor<6xf32>) -> tensor<?x6xf32>
   %n = llm.layer_norm(%x) {epsilon = 1.0e-05 : f32} : (tensor<?x6xf32>) -> tensor<?x6xf32>
   func.return %r, %l, %n : tensor<?x6xf32>, tensor<?x6xf32>, tensor<?x6xf32>
+}""",
+    "embedding of blocks": """
+llm.weight @t : !llm.quantized_tensor<9x8xui4, scale=f16, zp=ui4, group_size=4, group_rows=2, pad_rows=1>
+func.func @main(%ids: tensor<?xi64>) -> tensor<?x8xf32> {
+  %t = llm.load_weight @t : !llm.quantized_tensor<9x8xui4, scale=f16, zp=ui4, group_size=4, group_rows=2, pad_rows=1>
+  %y = llm.embedding(%ids, %t)
+    : (tensor<?xi64>, !llm.quantized_tensor<9x8xui4, scale=f16, zp=ui4, group_size=4, group_rows=2, pad_rows=1>)
+    -> tensor<?x8xf32>
+  func.return %y : tensor<?x8xf32>
 }""",
     "embedding": """
 llm.weight @t : !llm.quantized_tensor<9x8xui4, scale=f16, zp=ui4, group_size=4>

@@ -11,7 +11,7 @@ from llmir.passes.insert_observers import OBSERVED_SCALE
 from llmir.passes.pipeline import Pipeline
 from llmir.passes.update_observed_scales import ObservedScaleUpdatePass
 from llmir.program.files import check_output
-from llmir.program.program import FILES, is_program
+from llmir.program.folder import FILES, is_program
 from llmir.reports.tables import facts_table
 from llmir.tools.console import Output, progress_bar
 

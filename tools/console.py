@@ -40,11 +40,26 @@ class Output:
             for part in parts:
                 self._console.print(part)
 
+    def remark(self, text: str | None) -> None:
+        """Tell a person something on standard error, wherever that goes; a key of the JSON object says it there."""
+        if text and not self.as_json:
+            print(f"llmir: note: {text}", file=sys.stderr)
+
+    def summarize(self, text: str) -> None:
+        """Tell a person at a terminal on standard error what was done."""
+        if not self.as_json and on_terminal():
+            print(text, file=sys.stderr)
+
     def finish(self, data: dict[str, Any]) -> None:
         """Print the JSON object, with time and memory added."""
         if self.as_json:
             json.dump({**data, "seconds": self.seconds, "peak_memory_bytes": peak_memory()}, sys.stdout, indent=1)
             sys.stdout.write("\n")
+
+
+def on_terminal() -> bool:
+    """Whether a person reads standard error."""
+    return sys.stderr.isatty()
 
 
 def peak_memory() -> int:
@@ -55,7 +70,7 @@ def peak_memory() -> int:
 @contextmanager
 def progress_bar() -> Generator[ProgressCallback]:
     """A progress callback: a bar on a terminal's standard error, nothing in a pipe."""
-    if not sys.stderr.isatty():
+    if not on_terminal():
         yield ignore_progress
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmir import demo
-from llmir.backends.numpy.session import Session
 from llmir.errors import InputError, UsageError
 from llmir.evaluation.perplexity import Perplexity, perplexity
 from llmir.frontends.registry import open_runnable
-from llmir.passes.pipeline import compile_numpy
 from llmir.program.chat import prompting
-from llmir.program.program import TOKENIZER, Program
+from llmir.program.folder import TOKENIZER
+from llmir.program.program import Program
 from llmir.program.token_files import check_vocabulary, read_tokens, tokenize_file, windows
 from llmir.reports.sizes import size_report
 from llmir.reports.tables import bytes_text, facts_table
+from llmir.tools.backends import Runner, open_session
 from llmir.tools.console import Output, peak_memory, progress_bar
 
 
@@ -40,30 +40,40 @@ def run(
     bos: str,
     reference: str | None,
     backend: str,
+    kv_cache: str | None,
+    threads: int | None,
     as_json: bool,
 ) -> None:
     """Measure and print."""
     out = Output(as_json)
     program = open_runnable(model)
     data = read_data(program, text, tokens, context, max_tokens, bos)
-    session = compile_numpy(program.module, program.weights)
-    compared = None if reference is None else open_reference(reference, session)
-    check_vocabulary(data.windows, session.vocabulary, text or tokens or "")
+    runner = open_session(program, backend, threads, kv_cache)
+    out.remark(runner.note)
+    compared = None
+    if reference is not None:
+        compared = open_session(open_runnable(reference), backend, threads, kv_cache)
+        check_reference(reference, compared, runner)
+    check_vocabulary(data.windows, runner.session.vocabulary, text or tokens or "")
     started = out.seconds
     with progress_bar() as progress:
-        measured = perplexity(session, data.windows, compared, lambda d, n: progress("evaluating", d, n))
+        against = None if compared is None else compared.session
+        measured = perplexity(runner.session, data.windows, against, lambda d, n: progress("evaluating", d, n))
     speed = measured.tokens / (out.seconds - started)
     sizes = size_report(program)
     facts = result_facts(measured, context, data.policy)
     facts.append(("bits per weight", f"{sizes.bits_per_weight:.3f}"))
     facts.append(("tokens/s", f"{speed:.0f}"))
+    facts.append(("backend", runner.backend))
     facts += [("seconds", f"{out.seconds:.1f}"), ("peak memory", bytes_text(peak_memory()))]
     out.show(facts_table([("model", model), *([("reference", reference)] if reference else []), *facts]))
     out.finish(
         {
             "model": model,
             "reference": reference,
-            "backend": backend,
+            "backend": runner.backend,
+            "backend_reason": runner.reason,
+            "reference_backend": None if compared is None else compared.backend,
             "context": context,
             "bos": data.policy,
             "bits_per_weight": sizes.bits_per_weight,
@@ -113,16 +123,13 @@ def bos_policy(program: Program, bos: str, ids_given: bool) -> tuple[int | None,
     return token, "each window"
 
 
-def open_reference(name: str, session: Session) -> Session:
-    """The reference's session; InputError when its vocabulary is another."""
-    program = open_runnable(name)
-    reference = compile_numpy(program.module, program.weights)
-    if reference.vocabulary != session.vocabulary:
+def check_reference(name: str, reference: Runner, model: Runner) -> None:
+    """InputError when the reference's vocabulary is another than the model's."""
+    theirs, ours = reference.session.vocabulary, model.session.vocabulary
+    if theirs != ours:
         raise InputError(
-            f"{name}: its vocabulary has {reference.vocabulary} tokens, the model's {session.vocabulary}; "
-            "a reference must predict the same tokens"
+            f"{name}: its vocabulary has {theirs} tokens, the model's {ours}; a reference must predict the same tokens"
         )
-    return reference
 
 
 def result_facts(measured: Perplexity, context: int, policy: str) -> list[tuple[str, str]]:

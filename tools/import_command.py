@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llmir.frontends.registry import open_model, open_without_weights
 from llmir.program.files import check_output
-from llmir.program.program import FILES
+from llmir.program.folder import FILES
 from llmir.reports.sizes import size_report
 from llmir.reports.tables import bytes_text, facts_table, size_table
 from llmir.tools.console import Output, peak_memory, progress_bar

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from llmir.frontends.registry import open_model
-from llmir.program.program import TOKENIZER
+from llmir.program.folder import TOKENIZER
 from llmir.reports.sizes import SizeReport, size_report
 from llmir.reports.tables import facts_table, size_table
 from llmir.tools.console import Output

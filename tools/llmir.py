@@ -14,6 +14,9 @@ from llmir import __version__
 from llmir.errors import InputError, UsageError
 from llmir.tools.quantize_options import quantize_options
 
+BACKENDS = ("auto", "native", "numpy", "reference")
+KV_CACHES = ("f16", "f32", "i8", "f8")
+
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -46,12 +49,32 @@ def threads_option(command: Command) -> Command:
     )(command)
 
 
-def backend_option(command: Command) -> Command:
-    """`--backend`."""
-    choice = click.Choice(["numpy"])
-    return click.option("--backend", type=choice, default="numpy", show_default=True, help="What runs the model.")(
-        command
+def backend_options(command: Command) -> Command:
+    """What runs a model: `--backend`, `--threads`, `--kv-cache`."""
+    options = (
+        click.option(
+            "--backend",
+            type=click.Choice(BACKENDS),
+            default="auto",
+            show_default=True,
+            help="What runs the model; auto: native code if it can run this model, else numpy.",
+        ),
+        click.option(
+            "--kv-cache",
+            type=click.Choice(KV_CACHES),
+            help="Type of cached keys and values (native: f16 unless said otherwise; numpy: f32).",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(1),
+            callback=set_threads,
+            is_eager=True,
+            help="Threads (default: all physical cores).",
+        ),
     )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def output_option(command: Command) -> Command:
@@ -129,8 +152,7 @@ def calibrate(**arguments: Any) -> None:
     help="BOS in front of each window; auto: as the tokenizer's configuration asks.",
 )
 @click.option("--reference", metavar="MODEL", help="Also compare with this model's predictions.")
-@backend_option
-@threads_option
+@backend_options
 @json_option
 def evaluate(**arguments: Any) -> None:
     """Measure the perplexity of MODEL."""
@@ -141,17 +163,36 @@ def evaluate(**arguments: Any) -> None:
 
 @cli.command("run")
 @click.argument("model")
-@click.option("--prompt", required=True, help="Text to continue; special tokens in it are recognized.")
+@click.option("-p", "--prompt", required=True, help="Text to continue; special tokens in it are recognized.")
 @click.option("-n", "--tokens", type=click.IntRange(1), default=128, show_default=True, help="Tokens at most.")
 @click.option("--chat", is_flag=True, help="Put the prompt into the model's chat template.")
 @click.option("--temperature", type=float, default=0.0, show_default=True, help="0 takes the most likely token.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
-@backend_option
-@threads_option
+@click.option("--top-k", type=int, default=0, show_default=True, help="Draw from the K most likely tokens; 0: all.")
+@click.option("--top-p", type=float, default=1.0, show_default=True, help="Draw from the fewest that sum to P.")
+@click.option("--min-p", type=float, default=0.0, show_default=True, help="Draw from those P times the likeliest's.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option("--stop", multiple=True, metavar="TEXT", help="End before this text; may be repeated.")
+@click.option("--stop-id", type=int, multiple=True, metavar="ID", help="End before this token; may be repeated.")
+@backend_options
 @json_option
 def run_(**arguments: Any) -> None:
     """Generate text with MODEL."""
     from llmir.tools.run_command import run
+
+    run(**arguments)
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--prefill", type=click.IntRange(1), multiple=True, help="Tokens read at once (default: 128 and 512).")
+@click.option("--context", type=click.IntRange(0), multiple=True, help="Decode behind so many (default: 16 and 1024).")
+@click.option("-n", "--tokens", type=click.IntRange(1), default=16, show_default=True, help="Tokens of a decode.")
+@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Bursts of each kind.")
+@backend_options
+@json_option
+def bench(**arguments: Any) -> None:
+    """Measure how fast MODEL runs, and what part of this machine's bandwidth and int8 peak that is."""
+    from llmir.tools.bench_command import run
 
     run(**arguments)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmir.dialects.collector import collector_paused
 from llmir.errors import UsageError
 from llmir.passes.pipeline_text import (
     ROOT,
@@ -390,18 +390,6 @@ class Chunk:
         module_file = None if self.args.output_file is None else Path(self.args.output_file)
         name = name_weights(output, module_file)
         save_weights(module, store, output, self.tool.name, name)
-
-
-@contextmanager
-def collector_paused() -> Generator[None]:
-    """No search for unreachable cycles inside, where modules are imported and text is read: all of it stays."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from io import StringIO
+from traceback import walk_tb
 from typing import Literal
 
-from xdsl.dialects.builtin import CallSiteLoc, FileLineColLoc, FusedLoc, ModuleOp, NameLoc
-from xdsl.ir import Attribute, Operation
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 from xdsl.printer import Printer
 from xdsl.traits import NoTerminator
 from xdsl.utils.exceptions import (
@@ -22,7 +23,9 @@ from xdsl.utils.exceptions import (
 )
 
 from llmir.dialects.llm.weights import symbol_errors
+from llmir.dialects.operation_error import OperationError
 from llmir.errors import InputError
+from llmir.passes.locations import file_location
 
 TOOL = "llmir-opt"
 MAX_EXCERPT = 120
@@ -122,24 +125,11 @@ def place_of(op: Operation) -> Place | None:
     """Where an operation stands in the text, or the nearest one around it of which that is known."""
     around: Operation | None = op
     while around is not None:
-        place = _place_of_location(around.location)
-        if place is not None:
-            return place
+        at = file_location(around.location)
+        if at is not None:
+            return Place(at.filename.data, at.line.data, at.column.data)
         around = around.parent_op()
     return None
-
-
-def _place_of_location(location: Attribute) -> Place | None:
-    match location:
-        case FileLineColLoc(filename=file, line=line, column=column):
-            return Place(file.data, line.data, column.data)
-        case NameLoc(location=inner) | CallSiteLoc(callee=inner):
-            return _place_of_location(inner)
-        case FusedLoc(locations=locations):
-            places = (_place_of_location(inner) for inner in locations)  # pyright: ignore
-            return next((place for place in places if place is not None), None)
-        case _:
-            return None
 
 
 def with_notes(diagnostic: Diagnostic) -> Iterator[Diagnostic]:
@@ -162,8 +152,21 @@ def diagnose(error: BaseException, running: str | None = None) -> tuple[Diagnost
     if isinstance(error, ParseError):
         return (parse_diagnostic(error),)
     message = _message(error)
+    op = _operation_of(error)
+    if op is not None and place_of(op) is not None:
+        fact = error.fact if isinstance(error, OperationError) else message
+        stage = f" (in pass {running})" if running else ""
+        return (_operation_error(op, fact + stage, shown=True),)
     where = f"{running}: " if running and not message.startswith(running) else ""
     return (Diagnostic("error", f"{where}{message}"),)
+
+
+def _operation_of(error: BaseException) -> Operation | None:
+    """The operation an error is about; that of a pattern of xDSL goes through `emit_error` of the one it matched."""
+    if isinstance(error, OperationError):
+        return error.op
+    emitting = [frame for frame, _ in walk_tb(error.__traceback__) if frame.f_code is Operation.emit_error.__code__]
+    return emitting[-1].f_locals["self"] if emitting else None
 
 
 def _message(error: BaseException) -> str:

@@ -8,11 +8,18 @@ from dataclasses import dataclass, field
 from xdsl.context import Context
 from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
-from xdsl.universe import Universe
 from xdsl.utils.target import Target
 
 from llmir.dialects.context import new_builtin
+from llmir.passes.registry import all_passes, installed
 from llmir.universe import UNIVERSE
+
+
+def _llvm() -> Dialect:
+    """xDSL's dialect with what it lacks."""
+    from llmir.dialects.llvm_additions import LLVM
+
+    return LLVM
 
 
 @dataclass(frozen=True)
@@ -23,19 +30,18 @@ class Registry:
     """
 
     dialects: dict[str, Callable[[], Dialect]] = field(default_factory=lambda: dict(UNIVERSE.all_dialects))
-    passes: dict[str, Callable[[], type[ModulePass]]] = field(default_factory=lambda: dict(UNIVERSE.all_passes))
+    passes: dict[str, Callable[[], type[ModulePass]]] = field(default_factory=all_passes)
     targets: dict[str, Callable[[], type[Target]]] = field(default_factory=lambda: dict(UNIVERSE.all_targets))
 
     def __post_init__(self) -> None:
-        everything = Universe.get_multiverse()
         for own, all_of_them in (
-            (self.dialects, everything.all_dialects),
-            (self.passes, everything.all_passes),
-            (self.targets, everything.all_targets),
+            (self.dialects, installed().all_dialects),
+            (self.targets, installed().all_targets),
         ):
             for name, factory in all_of_them.items():
                 own.setdefault(name, factory)  # pyright: ignore[reportArgumentType, reportCallIssue]
         self.dialects["builtin"] = new_builtin
+        self.dialects["llvm"] = _llvm
 
     def register_dialects(self, ctx: Context) -> None:
         """Make every dialect known to a context, to be loaded when first used."""

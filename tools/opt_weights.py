@@ -13,7 +13,8 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from llmir.errors import InputError, UsageError
 from llmir.program.absent import absent_store
 from llmir.program.files import new_file
-from llmir.program.program import TOKENIZER, Program
+from llmir.program.folder import TOKENIZER
+from llmir.program.program import Program
 from llmir.program.safetensors_file import open_safetensors, write_safetensors
 from llmir.program.store import WeightStore
 from llmir.tools.opt_arguments import WEIGHTS_ATTRIBUTE

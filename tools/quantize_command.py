@@ -24,8 +24,9 @@ from llmir.passes.remarks import NOT_QUANTIZED, remark_of
 from llmir.passes.rename_weights import WeightRenamingPass
 from llmir.program.context import LLMContext
 from llmir.program.files import check_file_output, check_output
+from llmir.program.folder import FILES, WEIGHTS
 from llmir.program.journal import Journal, identity, journal_folder
-from llmir.program.program import FILES, WEIGHTS, Program
+from llmir.program.program import Program
 from llmir.recipes import brevitas
 from llmir.recipes.config_file import recipe_of_file
 from llmir.recipes.flattened import fitted

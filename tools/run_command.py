@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
 
-from tokenizers.decoders import DecodeStream
+import numpy as np
 
-from llmir.evaluation.generation import generate
+from llmir.evaluation.continuation import Continuation
+from llmir.evaluation.sampling import Sampling
+from llmir.evaluation.text_stream import StopStrings
 from llmir.frontends.registry import open_runnable
-from llmir.passes.pipeline import compile_numpy
 from llmir.program.chat import prompting
 from llmir.program.token_files import check_vocabulary
+from llmir.tools.backends import open_session
 from llmir.tools.console import Output
 
 
@@ -21,49 +22,63 @@ def run(
     tokens: int,
     chat: bool,
     temperature: float,
+    top_k: int,
+    top_p: float,
+    min_p: float,
     seed: int,
+    stop: tuple[str, ...],
+    stop_id: tuple[int, ...],
     backend: str,
+    kv_cache: str | None,
+    threads: int | None,
     as_json: bool,
 ) -> None:
     """Generate text and print it as it comes."""
-    import numpy as np
-
     out = Output(as_json)
+    sampling, stops = Sampling(temperature, top_k, top_p, min_p, seed), StopStrings(stop)
     program = open_runnable(model)
     conventions = prompting(program)
     ids = conventions.encode(conventions.chat(prompt) if chat else prompt)
-    session = compile_numpy(program.module, program.weights)
-    check_vocabulary(np.array(ids, np.int64), session.vocabulary, "the prompt")
-    stream = DecodeStream(skip_special_tokens=False)
-    produced: list[int] = []
-    text = ""
-    times = [time.perf_counter()]
-    for token in generate(session, ids, tokens, temperature=temperature, seed=seed, stop_ids=conventions.stop_ids):
-        times.append(time.perf_counter())
-        produced.append(token)
-        piece = stream.step(conventions.tokenizer, token) or ""
-        text += piece
+    runner = open_session(program, backend, threads, kv_cache)
+    check_vocabulary(np.array(ids, np.int64), runner.session.vocabulary, "the prompt")
+    check_vocabulary(np.array(stop_id, np.int64), runner.session.vocabulary, "--stop-id")
+    out.remark(runner.note)
+    made = Continuation(
+        runner.session,
+        lambda ids: conventions.tokenizer.decode(ids, skip_special_tokens=False),
+        ids,
+        tokens,
+        sampling,
+        conventions.stop_ids | set(stop_id),
+        stops,
+    )
+    for piece in made.pieces():
         if not as_json:
             sys.stdout.write(piece)
             sys.stdout.flush()
-    first = times[1] - times[0] if produced else 0.0
-    speed = (len(produced) - 1) / (times[-1] - times[1]) if len(produced) > 1 else None
     if not as_json:
         sys.stdout.write("\n")
-        rate = "" if speed is None else f", then {speed:.1f} tokens/s"
-        print(
-            f"{len(ids)} prompt tokens and weights in {first:.2f} s, {len(produced)} tokens generated{rate}, "
-            f"backend {backend}",
-            file=sys.stderr,
-        )
+    out.summarize(summary(made, runner.backend))
     out.finish(
         {
             "model": model,
-            "backend": backend,
+            "backend": runner.backend,
+            "backend_reason": runner.reason,
             "prompt_ids": ids,
-            "generated_ids": produced,
-            "text": text,
-            "first_token_seconds": first,
-            "tokens_per_second": speed,
+            "generated_ids": made.ids,
+            "text": made.text,
+            "finish_reason": made.finish_reason,
+            "first_token_seconds": made.seconds[0],
+            "prefill_tokens_per_second": made.prefill_tokens_per_second,
+            "tokens_per_second": made.decode_tokens_per_second,
         }
     )
+
+
+def summary(made: Continuation, backend: str) -> str:
+    """How much was read and written, and how fast."""
+    parts = [f"{len(made.prompt)} prompt tokens at {made.prefill_tokens_per_second:.1f} tokens/s"]
+    speed = made.decode_tokens_per_second
+    parts.append(f"{len(made.ids)} generated" + ("" if speed is None else f" at {speed:.1f} tokens/s"))
+    parts.append(f"first token after {made.seconds[0]:.2f} s")
+    return f"{', '.join(parts)}; backend {backend}"

@@ -53,9 +53,10 @@ class QuantizationAttr(ParametrizedAttribute):
     one scale for each output channel of a weight (its rows), `per_token` one for each row of an activation.
     `scale_rounding` is how scales that are powers of two are rounded (`llmir.quantizers.power_of_two`);
     `smallest_range` the least range (largest magnitude, or largest less smallest value) a scale is computed from.
-    `axis=0` lets a weight's groups run along its rows instead of its last dimension. `narrow_range=true` leaves out one
-    code: the lowest of signed integers, the highest of unsigned ones.
-    `pad=true` allows a short last group. `dynamic=true`: parameters are computed from the values at run time.
+    `axis=0` lets a weight's groups run along its rows instead of its last dimension; `group_rows=R` makes groups blocks
+    of R rows by `group_size` columns. `narrow_range=true` leaves out one code: the lowest of signed integers, the
+    highest of unsigned ones. `pad=true` allows a short last group or block. `dynamic=true`: parameters are computed
+    from the values at run time.
     """
 
     name = "llm.quantization"
@@ -73,6 +74,7 @@ class QuantizationAttr(ParametrizedAttribute):
     narrow_range: BoolAttr
     pad: BoolAttr
     dynamic: BoolAttr
+    group_rows: IntAttr | NoneAttr
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class QuantizationAttr(ParametrizedAttribute):
         narrow_range: bool = False,
         pad: bool = False,
         dynamic: bool = False,
+        group_rows: int | None = None,
     ):
         super().__init__(
             element_type,
@@ -105,6 +108,7 @@ class QuantizationAttr(ParametrizedAttribute):
             IntegerAttr.from_bool(narrow_range),
             IntegerAttr.from_bool(pad),
             IntegerAttr.from_bool(dynamic),
+            NoneAttr() if group_rows is None else IntAttr(group_rows),
         )
 
     @property
@@ -128,8 +132,7 @@ class QuantizationAttr(ParametrizedAttribute):
         VerifyException when a group does not divide its dimension and padding is not allowed.
         """
         group = self.group_size.data if isinstance(self.group_size, IntAttr) else None
-        size = shape[self.group_axis]
-        pad = -size % group if group and self.allows_padding and size > 0 else 0
+        rows = self.group_rows.data if isinstance(self.group_rows, IntAttr) else None
         symmetric = isinstance(self.zp, NoneAttr) and isinstance(self.min, NoneAttr)
         return QuantizedTensorType(
             shape,
@@ -140,8 +143,16 @@ class QuantizationAttr(ParametrizedAttribute):
             symmetric=symmetric and isinstance(element_of(self.element_type), Integer),
             group_size=group,
             axis=0 if self.group_axis == 0 or self.granularity.data in (PER_CHANNEL, PER_TOKEN) else None,
-            pad=pad or None,
+            pad=self._padding(shape, self.group_axis, group),
+            group_rows=rows,
+            pad_rows=self._padding(shape, -2, rows),
         )
+
+    def _padding(self, shape: Sequence[int], dimension: int, count: int | None) -> int | None:
+        """What the last of groups of `count` lacks, None for nothing or where it may lack nothing."""
+        if not count or not self.allows_padding or len(shape) < -dimension or shape[dimension] < 0:
+            return None
+        return -shape[dimension] % count or None
 
     def format(self, shape: Sequence[int]) -> QuantizedFormat:
         """The numerics' view of `tensor_type(shape)`, narrow range and rounding of scales included."""
@@ -176,6 +187,8 @@ class QuantizationAttr(ParametrizedAttribute):
         grouped = isinstance(self.group_size, IntAttr)
         if grouped != (self.granularity.data == PER_GROUP):
             raise VerifyException("group_size is given exactly when granularity is per_group")
+        if isinstance(self.group_rows, IntAttr) and not grouped:
+            raise VerifyException("group_rows is for groups; give group_size too, or remove group_rows")
         if isinstance(self.axis, IntAttr) and (self.axis.data != 0 or not grouped):
             raise VerifyException("axis=0 is for groups along the rows; leave axis out for everything else")
         # what remains are the type's own rules, checked on a shape any group divides
@@ -187,7 +200,8 @@ class QuantizationAttr(ParametrizedAttribute):
         sizes = [t.group_size for t in (self.scale, self.zp, self.min) if isinstance(t, ScaleType)]
         second = math.lcm(*(s.data for s in sizes if isinstance(s, IntAttr) and s.data > 0))
         if isinstance(self.group_size, IntAttr) and self.group_axis != 0:
-            return 1, self.group_size.data * second
+            rows = self.group_rows.data if isinstance(self.group_rows, IntAttr) else 1
+            return rows, self.group_size.data * second
         return second * (self.group_size.data if isinstance(self.group_size, IntAttr) else 1), 1
 
     @classmethod
@@ -220,6 +234,7 @@ class QuantizationAttr(ParametrizedAttribute):
                     "narrow_range": boolean,
                     "pad": boolean,
                     "dynamic": boolean,
+                    "group_rows": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
                 },
             )
         false = IntegerAttr.from_bool(False)
@@ -238,6 +253,7 @@ class QuantizationAttr(ParametrizedAttribute):
             given.get("narrow_range", false),
             given.get("pad", false),
             given.get("dynamic", false),
+            given.get("group_rows", NoneAttr()),
         ]
 
     def print_parameters(self, printer: Printer) -> None:
@@ -255,6 +271,8 @@ class QuantizationAttr(ParametrizedAttribute):
                 printer.print_string(f", group_size={self.group_size.data}")
             if isinstance(self.axis, IntAttr):
                 printer.print_string(f", axis={self.axis.data}")
+            if isinstance(self.group_rows, IntAttr):
+                printer.print_string(f", group_rows={self.group_rows.data}")
             printer.print_string(f", method={self.method.data}")
             if self.scale_rounding.data != ROUNDINGS[0]:
                 printer.print_string(f", scale_rounding={self.scale_rounding.data}")
@@ -295,6 +313,8 @@ class SchemeAttr(ParametrizedAttribute):
             raise VerifyException("an input's rows are tokens: use per_token instead of per_channel")
         if isinstance(self.input.axis, IntAttr):
             raise VerifyException("an input's groups run along its last dimension; remove axis")
+        if isinstance(self.input.group_rows, IntAttr):
+            raise VerifyException("an input's groups are parts of one row; remove group_rows")
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:

@@ -64,6 +64,8 @@ def add_layers(module: ModuleOp, layers: Sequence[tuple[WeightOp, str, WeightOp 
     results = list(end.arguments)
     for weight, kind, bias in layers:
         new = _layer(block, weight, kind, bias)
+        for op in new:
+            op.location = weight.location
         block.insert_ops_before(new, end)
         results.append(new[-1].results[0])
     end.operands = results

@@ -8,6 +8,7 @@ from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
+    IntAttr,
     NoneAttr,
     StringAttr,
     TensorType,
@@ -40,7 +41,7 @@ from llmir.dialects.llm.quantization import (
     same_shape,
     shape_of,
 )
-from llmir.dialects.llm.types import QuantizedTensorType, as_tensor, shape_text
+from llmir.dialects.llm.types import QuantizedTensorType, ScaleType, as_tensor, shape_text
 
 ACTIVATIONS = ("silu", "gelu", "gelu_tanh")
 """What a gate may be activated with, each as the operation of that name."""
@@ -195,6 +196,8 @@ class TransposeOp(CallFormat, FoldedByDefinition):
 
 def transposed_type(type: Attribute, permutation: Sequence[int]) -> TensorType[Attribute] | QuantizedTensorType:
     """The type of a transposed value; VerifyException when no quantized type says what it would be."""
+    if (reason := why_not_transposed(type, permutation)) is not None:
+        raise VerifyException(f"{type} is not transposed by {list(permutation)}: {reason}")
     tensor = as_tensor(type)
     if tensor is not None:
         return TensorType(tensor.element_type, [tensor.get_shape()[d] for d in permutation])
@@ -207,6 +210,11 @@ def transposed_type(type: Attribute, permutation: Sequence[int]) -> TensorType[A
         axis = list(permutation).index(axis)
     if granularity.group_size is not None and axis == len(shape) - 1:
         axis = None  # groups along the last dimension name no axis
+    columns = (granularity.group_size, None if isinstance(type.pad, NoneAttr) else type.pad.data)
+    rows = (granularity.group_rows, None if isinstance(type.pad_rows, NoneAttr) else type.pad_rows.data)
+    if granularity.group_rows is not None:
+        columns, rows = (columns, rows) if axis is None else (rows, columns)
+        axis = None
     return QuantizedTensorType(
         [shape[d] for d in permutation],
         type.element_type,
@@ -214,10 +222,25 @@ def transposed_type(type: Attribute, permutation: Sequence[int]) -> TensorType[A
         zp=None if isinstance(type.zp, NoneAttr) else type.zp,
         min=None if isinstance(type.min, NoneAttr) else type.min,
         symmetric=bool(type.symmetric.value.data),
-        group_size=granularity.group_size,
+        group_size=columns[0],
         axis=axis,
-        pad=None if isinstance(type.pad, NoneAttr) else type.pad.data,
+        pad=columns[1],
+        group_rows=rows[0],
+        pad_rows=rows[1],
     )
+
+
+def why_not_transposed(type: Attribute, permutation: Sequence[int]) -> str | None:
+    """Why no type says what a quantized tensor transposed would be, or None."""
+    if not isinstance(type, QuantizedTensorType) or isinstance(type.group_rows, NoneAttr):
+        return None
+    rank = type.get_num_dims()
+    if {*permutation[-2:]} != {rank - 2, rank - 1}:
+        return "its blocks would not lie in the last two dimensions"
+    second = [p for p in (type.scale, type.zp, type.min) if isinstance(p, ScaleType)]
+    if permutation[-1] != rank - 1 and any(isinstance(p.group_size, IntAttr) for p in second):
+        return "the second level of its scales would have groups along the rows"
+    return None
 
 
 @irdl_op_definition

@@ -432,6 +432,8 @@ def not_constant_along_k(type: Attribute) -> str | None:
     if not isinstance(type.zp, NoneAttr | IntegerType):
         return f"has zero points of type {type.zp}, which are floats"
     granularity = type.granularity
+    if granularity.group_rows is not None:
+        return f"has a scale for each block of {granularity.group_rows}x{granularity.group_size}"
     if granularity.group_size is not None:
         return f"has a scale for each group of {granularity.group_size}"
     if granularity.axis == type.get_num_dims() - 1:

@@ -86,7 +86,9 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
     real = (code - zero_point) * scale, or with `min=T` instead of `zp=T`: real = code * scale + min.
     Neither `group_size` nor `axis` is per tensor; `axis=A` alone is per channel along A; `group_size=G` is
     groups of G along the last dimension, or along `axis`. A dimension G does not divide needs `pad=P`: the
-    last group of each row then has P elements less than G.
+    last group of each row then has P elements less than G. `group_rows=R` makes groups blocks of R rows (indices of the
+    dimension before the last) by G columns, one scale for each block: `<4096x1024xf8E4M3FN, scale=f32, group_size=128,
+    group_rows=128>` has 32x8 scales. Rows that R does not divide need `pad_rows=P`: the last block has P rows less.
 
     Scales, zero points and minima can be quantized themselves: GGUF's Q4_K is
     `<4x1024xui4, scale=!llm.scale<ui6, scale=f16, group_size=8>, min=!llm.scale<ui6, scale=f16, group_size=8>,
@@ -105,6 +107,8 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
     group_size: IntAttr | NoneAttr
     axis: IntAttr | NoneAttr
     pad: IntAttr | NoneAttr
+    group_rows: IntAttr | NoneAttr
+    pad_rows: IntAttr | NoneAttr
 
     def __init__(
         self,
@@ -118,6 +122,8 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
         group_size: int | None = None,
         axis: int | None = None,
         pad: int | None = None,
+        group_rows: int | None = None,
+        pad_rows: int | None = None,
     ):
         super().__init__(
             ArrayAttr(IntAttr(d) for d in shape),
@@ -129,6 +135,8 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
             _optional_int(group_size),
             _optional_int(axis),
             _optional_int(pad),
+            _optional_int(group_rows),
+            _optional_int(pad_rows),
         )
 
     def get_num_dims(self) -> int:
@@ -151,7 +159,7 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
     @property
     def granularity(self) -> Granularity:
         """Which elements share a scale."""
-        return Granularity(_int_or_none(self.axis), _int_or_none(self.group_size))
+        return Granularity(_int_or_none(self.axis), _int_or_none(self.group_size), _int_or_none(self.group_rows))
 
     @property
     def is_symmetric(self) -> bool:
@@ -164,10 +172,7 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
         parameters = granularity.parameter_shape(shape)
         if granularity.group_size is None:
             return parameters
-        axis = granularity.group_axis(len(shape))
-        return tuple(
-            DYNAMIC_INDEX if d == axis and shape[d] == DYNAMIC_INDEX else size for d, size in enumerate(parameters)
-        )
+        return tuple(DYNAMIC_INDEX if shape[d] == DYNAMIC_INDEX else size for d, size in enumerate(parameters))
 
     def format(self) -> QuantizedFormat:
         """The same facts for the numerics, shape left out."""
@@ -233,30 +238,53 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
         rank, axis, group = self.get_num_dims(), _int_or_none(self.axis), _int_or_none(self.group_size)
         if axis is not None and not 0 <= axis < rank:
             raise VerifyException(f"axis {axis} is out of range for rank {rank}, expected 0 to {rank - 1}")
-        pad = _int_or_none(self.pad)
+        pad, rows, pad_rows = _int_or_none(self.pad), _int_or_none(self.group_rows), _int_or_none(self.pad_rows)
+        if rows is None and pad_rows is not None:
+            raise VerifyException("pad_rows is for blocks; give group_rows too, or remove pad_rows")
         if group is None:
             if pad is not None:
                 raise VerifyException("pad is for groups; give group_size too, or remove pad")
+            if rows is not None:
+                raise VerifyException("group_rows is for groups; give group_size too, or remove group_rows")
             return
         if group < 1:
             raise VerifyException(f"group_size must be at least 1, got {group}")
         if not rank:
             raise VerifyException("group_size needs a dimension to group along, the tensor is a scalar")
-        dimension = self.granularity.group_axis(rank)
+        if rows is not None:
+            self._verify_blocks(rank, axis, group, rows)
+            self._verify_division("group_rows", rows, rank - 2, "pad_rows", pad_rows)
+        self._verify_division("group_size", group, self.granularity.group_axis(rank), "pad", pad)
+
+    @staticmethod
+    def _verify_blocks(rank: int, axis: int | None, columns: int, rows: int) -> None:
+        """There is one way to write each granularity: blocks have at least two rows and two columns."""
+        if axis is not None:
+            raise VerifyException("blocks lie in the last two dimensions; remove axis or group_rows")
+        if rank < 2:
+            raise VerifyException(f"group_rows needs two dimensions, the tensor has {rank}")
+        if rows < 2:
+            raise VerifyException(f"group_rows must be at least 2, got {rows}; remove it for groups of one row")
+        if columns < 2:
+            raise VerifyException(f"blocks of one column are groups of rows: say group_size={rows}, axis={rank - 2}")
+
+    def _verify_division(self, key: str, count: int, dimension: int, pad_key: str, pad: int | None) -> None:
+        """Groups of `count` divide a dimension, or its padding is stated."""
         size = self.get_shape()[dimension]
         if size == DYNAMIC_INDEX:
             if pad is not None:
-                raise VerifyException(f"pad needs a static size, dimension {dimension} is dynamic")
+                raise VerifyException(f"{pad_key} needs a static size, dimension {dimension} is dynamic")
             return
-        needed = -size % group
+        needed = -size % count
         if pad is None and needed:
             raise VerifyException(
-                f"group_size {group} does not divide dimension {dimension} of size {size}; "
-                f"use a divisor, or say pad={needed}"
+                f"{key} {count} does not divide dimension {dimension} of size {size}; "
+                f"use a divisor, or say {pad_key}={needed}"
             )
         if pad is not None and pad != needed:
             raise VerifyException(
-                f"pad is {pad}, but groups of {group} over dimension {dimension} of size {size} need pad={needed}"
+                f"{pad_key} is {pad}, but groups of {count} over dimension {dimension} of size {size} "
+                f"need {pad_key}={needed}"
             )
 
     @classmethod
@@ -274,6 +302,8 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
                     "group_size": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
                     "axis": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
                     "pad": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
+                    "group_rows": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
+                    "pad_rows": lambda: IntAttr(parser.parse_integer(allow_boolean=False)),
                 },
             )
         return [
@@ -286,6 +316,8 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
             given.get("group_size", NoneAttr()),
             given.get("axis", NoneAttr()),
             given.get("pad", NoneAttr()),
+            given.get("group_rows", NoneAttr()),
+            given.get("pad_rows", NoneAttr()),
         ]
 
     def print_parameters(self, printer: Printer) -> None:
@@ -301,7 +333,13 @@ class QuantizedTensorType(ParametrizedAttribute, TypeAttribute, ShapedType, Cont
                     printer.print_attribute(value)
             if self.symmetric.value.data:
                 printer.print_string(", symmetric=true")
-            for key, value in (("group_size", self.group_size), ("axis", self.axis), ("pad", self.pad)):
+            for key, value in (
+                ("group_size", self.group_size),
+                ("axis", self.axis),
+                ("pad", self.pad),
+                ("group_rows", self.group_rows),
+                ("pad_rows", self.pad_rows),
+            ):
                 if not isinstance(value, NoneAttr):
                     printer.print_string(f", {key}={value.data}")
 
@@ -310,7 +348,7 @@ def quantized_tensor_type(shape: Sequence[int], format: QuantizedFormat) -> Quan
     """The type of a tensor of `shape` in `format`; a needed `pad` is stated."""
     zero_point = format.zero_point
     granularity = format.granularity
-    pad = granularity.padding(tuple(shape))
+    pad, pad_rows = granularity.padding(tuple(shape)), granularity.row_padding(tuple(shape))
     zp: IntegerType | AnyFloat | ScaleType | None = None
     if isinstance(zero_point, np.dtype | QuantizedFormat):
         zp = scale_type(zero_point)
@@ -326,6 +364,8 @@ def quantized_tensor_type(shape: Sequence[int], format: QuantizedFormat) -> Quan
         group_size=granularity.group_size,
         axis=granularity.axis,
         pad=pad or None,
+        group_rows=granularity.group_rows,
+        pad_rows=pad_rows or None,
     )
 
 

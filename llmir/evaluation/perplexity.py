@@ -27,9 +27,9 @@ LARGEST_NLL = 700.0
 
 
 class Model(Protocol):
-    """What is measured: ids [T] to logits [T, vocabulary]."""
+    """What is measured: ids [T] to logits [T, vocabulary]. What caches are is the model's own matter."""
 
-    def backbone(self, ids: NDArray[np.int64], position: int, caches: list[Float]) -> Float:
+    def backbone(self, ids: NDArray[np.int64], position: int, caches: Any) -> Float:
         """Hidden states [T, hidden]."""
         ...
 
@@ -37,7 +37,7 @@ class Model(Protocol):
         """Logits of hidden states."""
         ...
 
-    def new_cache(self, capacity: int) -> list[Float]:
+    def new_cache(self, capacity: int) -> Any:
         """Empty caches."""
         ...
 

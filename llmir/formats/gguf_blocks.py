@@ -175,6 +175,8 @@ def _describe(form: QuantizedFormat) -> str:
             words.append(f"{what} {kind.name}")
     g = form.granularity
     words.append("one scale" if g.group_size is None and g.axis is None else f"groups of {g.group_size or 'a channel'}")
+    if g.group_rows is not None:
+        words[-1] = f"blocks of {g.group_rows}x{g.group_size}"
     return ", ".join(words) + (f" along dimension {g.axis}" if g.axis is not None else "")
 
 

@@ -68,7 +68,7 @@ class QuantizedFormat:
         g = self.granularity
         if g.group_size is None and g.axis != 0:
             return None
-        own = g.group_size if g.group_size is not None and g.group_axis(rank) == 0 else 1
+        own = g.rows_per_parameter(rank)
         nested = [p for p in (self.scale, self.zero_point, self.minimum) if isinstance(p, QuantizedFormat)]
         shared = [n.rows_that_share(rank if g.group_size is not None else 1) for n in nested]
         known = [count for count in shared if count is not None]
@@ -114,20 +114,25 @@ class QuantizedArray:
         )
 
     def rows(self, index: slice | NDArray[np.int64]) -> QuantizedArray:
-        """Rows of dimension 0, which must not share groups, with their parameters as float32."""
-        g = self.granularity
-        if g.group_size is not None and g.group_axis(self.codes.ndim) == 0:
+        """Rows of dimension 0, which must not share groups along it, with their parameters as float32.
+
+        Rows of blocks get a copy each of their block's parameters, as groups of one row have them.
+        """
+        g, rank = self.granularity, self.codes.ndim
+        if g.group_size is not None and g.group_axis(rank) == 0:
             raise ValueError("rows that share groups cannot be taken apart")
         whole = self.with_real_parameters()
         if g.group_size is None and g.axis != 0:
             return replace(whole, codes=self.codes[index])
+        at, format = index, self.format
+        if (shared := g.rows_per_parameter(rank)) > 1:
+            at = np.arange(len(self.codes))[index] // shared
+            format = replace(format, granularity=replace(g, group_rows=None))
 
         def cut(values: Any) -> Any:
-            return None if values is None else values[index]
+            return None if values is None else values[at]
 
-        return QuantizedArray(
-            self.codes[index], cut(whole.scale), self.format, cut(whole.zero_point), cut(whole.minimum)
-        )
+        return QuantizedArray(self.codes[index], cut(whole.scale), format, cut(whole.zero_point), cut(whole.minimum))
 
     def dequantize(self, dtype: np.dtype[Any] | None = None) -> Values:
         """The real values, computed in float32 and rounded once to `dtype` (float32 when None)."""

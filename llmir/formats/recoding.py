@@ -7,7 +7,8 @@ Nothing is rounded: every real value (code - zero_point) * scale stays what it i
   signed codes become unsigned ones with that zero point. An unsigned code that fits a signed one stays.
 - An integer zero point is taken off the codes, which become symmetric, where the difference fits: i4 with a
   zero point to i8.
-- Scales are repeated: one for the tensor or row becomes one for each group, a group's one for each part of it.
+- Scales are repeated: one for the tensor or row becomes one for each group, a group's one for each part of it, a
+  block's one for each of its rows.
 - Scales become wider floats (f16 to f32), or floats where they were quantized themselves.
 """
 
@@ -107,12 +108,13 @@ def _granularity_refusal(shape: tuple[int, ...], source: Granularity, wanted: Gr
     rank = len(shape)
     if source.group_size is None:
         rows_to_groups = source.axis == 0 and rank == 2 and wanted.group_size is not None and _along_last(wanted, rank)
-        return None if rows_to_groups else "the wanted groups would mix scales"
+        return None if rows_to_groups and wanted.group_rows is None else "the wanted groups would mix scales"
     if wanted.group_size is None or source.group_axis(rank) != wanted.group_axis(rank):
         return "the wanted groups would mix scales"
     if source.group_size % wanted.group_size:
         return f"groups of {source.group_size} cannot be split into groups of {wanted.group_size}"
-    return None
+    old, new = source.group_rows or 1, wanted.group_rows or 1
+    return f"blocks of {old} rows cannot be split into blocks of {new}" if old % new else None
 
 
 def _along_last(granularity: Granularity, rank: int) -> bool:
@@ -177,8 +179,8 @@ def _repeated(values: NDArray[Any], shape: tuple[int, ...], old: Granularity, ne
         return values
     whole = np.broadcast_to(old.expand(values, shape), shape)
     if new.group_size is not None:
-        axis = new.group_axis(len(shape))
-        return np.ascontiguousarray(np.take(whole, range(0, shape[axis], new.group_size), axis=axis))
+        first = tuple(slice(None, None, size) for size in new.group_shape(len(shape)))
+        return np.ascontiguousarray(whole[first])
     if new.axis is None:
         return values
     return np.ascontiguousarray(np.moveaxis(whole, new.axis, 0).reshape(shape[new.axis], -1)[:, 0])

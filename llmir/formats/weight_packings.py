@@ -525,6 +525,8 @@ def _grouped_refusal(shape: Shape, form: Form) -> str | None:
     granularity = form.granularity
     if granularity.group_size is None or granularity.axis not in (None, 1):
         return "expected groups along K"
+    if granularity.group_rows is not None:
+        return f"blocks of {granularity.group_rows} rows share scales, expected groups along K"
     if shape[1] % granularity.group_size:
         return f"groups of {granularity.group_size} do not divide K, which is {shape[1]}"
     return None

@@ -41,7 +41,8 @@ from llmir.frontends.gguf_file import GGUFFile, GGUFTensor
 from llmir.frontends.gguf_tokenizer import SpecialTokens, special_tokens, tokenizer_from_fields
 from llmir.frontends.huggingface import ignored_tensors
 from llmir.frontends.llama_family import EMBEDDING, NORM, ROPE_FACTORS, LlamaConfig
-from llmir.program.program import CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
+from llmir.program.folder import CONFIG, TOKENIZER, TOKENIZER_CONFIG
+from llmir.program.program import Program
 from llmir.program.store import WeightStore
 from llmir.program.tensors import ComputedTensor, Tensor
 from llmir.program.weight_parts import pack_parts, part_layouts

@@ -21,7 +21,8 @@ from llmir.frontends.config_reader import ConfigReader
 from llmir.frontends.decoder import Decoder, Source, build_module
 from llmir.program.absent import absent_store, mark_absent
 from llmir.program.files import read_bytes
-from llmir.program.program import CONFIG, Program, companions
+from llmir.program.folder import CONFIG, companions
+from llmir.program.program import Program
 from llmir.program.safetensors_file import open_safetensors
 from llmir.program.store import WeightStore
 from llmir.program.tensors import Tensor

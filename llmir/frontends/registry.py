@@ -13,7 +13,8 @@ from llmir.frontends.huggingface import is_huggingface, open_huggingface
 from llmir.frontends.mllm_file import open_mllm
 from llmir.frontends.mllm_ir import open_mllm_ir
 from llmir.frontends.tensor_file import is_tensor_folder, open_tensor_file
-from llmir.program.program import Program, is_program, open_program, open_program_text
+from llmir.program.folder import is_program
+from llmir.program.program import Program, open_program, open_program_text
 
 EXPECTED = (
     "a program folder (llmir.json), a Hugging Face folder (config.json), a folder of .safetensors files, "

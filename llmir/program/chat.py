@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from jinja2 import TemplateError
 from jinja2.ext import loopcontrols
@@ -12,8 +12,22 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from llmir.errors import InputError
-from llmir.program.program import CHAT_TEMPLATE, CONFIG, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, Program
+from llmir.program.folder import CHAT_TEMPLATE, CONFIG, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG
 from llmir.program.token_files import load_tokenizer
+
+
+class Described(Protocol):
+    """A program, or its folder that was not opened: what it is called, and its files by name."""
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        ...
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The files it came with."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class Prompting:
             raise InputError(f"{self.source}: its chat template fails: {e}") from e
 
 
-def prompting(program: Program) -> Prompting:
+def prompting(program: Described) -> Prompting:
     """The conventions of a program; InputError when it has no tokenizer or its files cannot be read."""
     tokenizer = load_tokenizer(program.files.get(TOKENIZER), program.name)
     config = _object(program, TOKENIZER_CONFIG)
@@ -79,7 +93,7 @@ def prompting(program: Program) -> Prompting:
     )
 
 
-def _token_ids(program: Program, file: str, config: dict[str, Any], key: str) -> list[int]:
+def _token_ids(program: Described, file: str, config: dict[str, Any], key: str) -> list[int]:
     """The ids of a key that holds one id, several or none; InputError for anything else."""
     value = config.get(key)
     if value is None:
@@ -90,7 +104,7 @@ def _token_ids(program: Program, file: str, config: dict[str, Any], key: str) ->
     return ids
 
 
-def _template(program: Program, config: dict[str, Any]) -> str | None:
+def _template(program: Described, config: dict[str, Any]) -> str | None:
     """The chat template: of chat_template.jinja, else of tokenizer_config.json, where it may be one of several."""
     if CHAT_TEMPLATE in program.files:
         try:
@@ -122,7 +136,7 @@ def token_text(token: Any) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def _object(program: Program, name: str) -> dict[str, Any]:
+def _object(program: Described, name: str) -> dict[str, Any]:
     try:
         value = json.loads(program.files.get(name, b"{}"))
     except (ValueError, RecursionError) as e:

@@ -18,19 +18,12 @@ from llmir.errors import InputError
 from llmir.program.absent import NO_WEIGHTS, absent_store
 from llmir.program.context import LLMContext, Progress, ignore_progress
 from llmir.program.files import new_folder, read_bytes
+from llmir.program.folder import FILES, MANIFEST, MODEL, TOKENIZER, WEIGHTS, companions
 from llmir.program.irregular_weights import fits
 from llmir.program.quantized_weights import weight_layouts
 from llmir.program.safetensors_file import open_safetensors, total_bytes, write_safetensors
 from llmir.program.store import WeightStore
 from llmir.program.tensors import Tensor
-
-MODEL, WEIGHTS, MANIFEST = "model.mlir", "weights.safetensors", "llmir.json"
-TOKENIZER, TOKENIZER_CONFIG, CONFIG = "tokenizer.json", "tokenizer_config.json", "config.json"
-CHAT_TEMPLATE, GENERATION_CONFIG = "chat_template.jinja", "generation_config.json"
-COMPANIONS = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE, GENERATION_CONFIG)
-"""Files a model may come with; they travel with the program unchanged."""
-FILES = (MANIFEST, MODEL, WEIGHTS, *COMPANIONS)
-"""Every file a program folder can hold."""
 
 
 @dataclass
@@ -113,11 +106,6 @@ def fingerprint(digests: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def is_program(path: Path) -> bool:
-    """True for a folder `Program.save` wrote."""
-    return (path / MANIFEST).is_file()
-
-
 def open_program(path: Path) -> Program:
     """Open a program folder; InputError names what is wrong with it."""
     manifest = _manifest(path / MANIFEST)
@@ -145,11 +133,6 @@ def _named_weights(module: ModuleOp, path: Path) -> WeightStore:
     if not isinstance(named, StringAttr) or Path(named.data).name != named.data:
         raise InputError(f'{path}: needs the attribute llm.weights = "FILE", a file in its own folder')
     return WeightStore(dict(open_safetensors(path.parent / named.data)), str(path.parent / named.data))
-
-
-def companions(folder: Path) -> dict[str, bytes]:
-    """The files of `COMPANIONS` that are in a folder."""
-    return {n: read_bytes(folder / n, "part of the model") for n in COMPANIONS if (folder / n).is_file()}
 
 
 def parse_program_text(text: str, name: str) -> ModuleOp:

@@ -80,8 +80,8 @@ def dequantized(store: WeightStore, name: str, type: QuantizedTensorType) -> Com
     """The real values float32 of a quantized weight, computed row by row when read."""
     granularity, shape = type.granularity, type.get_shape()
     grouped = granularity.group_size is not None
-    along_rows = grouped and granularity.group_axis(len(shape)) == 0
-    together = granularity.group_size if along_rows and granularity.group_size is not None else 1
+    together = granularity.rows_per_parameter(len(shape))
+    along_rows = together > 1 or (grouped and granularity.group_axis(len(shape)) == 0)
 
     def rows(start: int, stop: int) -> NDArray[Any]:
         first = start // together * together

@@ -8,16 +8,18 @@ A preset and a group of a configuration say the same things, arguments for weigh
 | `strategy: tensor` | per tensor | per tensor, static or `dynamic` |
 | `strategy: channel`, `token` | one scale for each row | one for each token, `dynamic` |
 | `strategy: group` | groups of `group_size` | groups, `dynamic` |
+| `strategy: block` | blocks of `block_structure` rows by columns | |
 | `strategy: tensor_group` | f8E4M3FN scales with a f32 scale of the tensor | the same, computed at run time |
 | `scale_dtype: torch.uint8` | f8E8M0FNU, rounded down as in MX | the same |
 | `observer` | minmax kinds: the largest magnitude; mse: the grid search | minmax kinds |
 
 `targets` are `Linear`, `Embedding`, a layer's name or `re:` and a regular expression; `ignore` takes the same names.
 A name decides before an expression, and an expression before a class. Scales are f16 for integers and f32 for
-floats, formulas those of docs/schemes.md. What is refused says so: blocks, activation order, output and KV-cache
-quantization. Presets are for all linear layers but lm_head. Two deviations: `W8A16` has a scale for each channel,
-as in earlier releases (`--group-size 128` gives the newer one), and NVFP4's input scale of the whole tensor
-is computed at run time, too. Source: compressed-tensors 0.20.
+floats, formulas those of docs/schemes.md. The last block of a weight may be smaller. What is refused says so:
+activation order, output and KV-cache quantization. Presets are for all linear layers but lm_head. Three deviations:
+`W8A16` has a scale for each channel, as in earlier releases (`--group-size 128` gives the newer one); NVFP4's input
+scale of the whole tensor is computed at run time, too; next to a weight in blocks the last group of an input may be
+shorter, which the library refuses. Source: compressed-tensors 0.20.
 """
 
 from __future__ import annotations
@@ -67,6 +69,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "W4AFP8": {"weights": _INT4, "input_activations": _floats(8, **_TOKEN)},
     "FP8": {"weights": _floats(8, strategy="tensor"), "input_activations": _floats(8, strategy="tensor")},
     "FP8_DYNAMIC": {"weights": _floats(8, strategy="channel"), "input_activations": _floats(8, **_TOKEN)},
+    "FP8_BLOCK": {
+        "weights": _floats(8, strategy="block", block_structure=[128, 128]),
+        "input_activations": _floats(8, 128, dynamic=True),
+    },
     "NVFP4A16": {"weights": _NVFP4},
     "NVFP4": {"weights": _NVFP4, "input_activations": _NVFP4 | {"dynamic": "local"}},
     "MXFP4A16": {"weights": _mx(4)},
@@ -78,7 +84,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "MXFP8": {"weights": _mx(8), "input_activations": _mx(8, dynamic=True)},
 }
 NAMES = (*INTEGERS, *PRESETS)
-REFUSED = {"FP8_BLOCK": "scales of two-dimensional blocks"}
 
 INTERNAL = ("format", "quantization_status", "global_compression_ratio", "sparsity_config", "moe_sparsity_config")
 """Keys of a configuration that say how a file is stored, not how to quantize."""
@@ -203,7 +208,8 @@ def rule_of_group(
     if "input_activations" in group:
         place = f"{where}: input_activations"
         rule = replace(rule, **_inputs(_arguments(group["input_activations"], place), place))
-    return rule
+    in_blocks = rule.weight_group_rows is not None and rule.input_group_size is not None
+    return replace(rule, input_pad=True) if in_blocks else rule
 
 
 def _arguments(given: Any, where: str) -> dict[str, Any]:
@@ -219,17 +225,35 @@ def _arguments(given: Any, where: str) -> dict[str, Any]:
         args["strategy"] = "tensor" if size is None else "channel" if size == -1 else "group"
     if size in (None, -1) and args["strategy"] in ("group", "tensor_group"):
         raise InputError(f"{where}: strategy '{args['strategy']}' needs a group_size")
-    if args["strategy"] == "block" or args["block_structure"] is not None:
-        raise InputError(f"{where}: not available yet: {REFUSED['FP8_BLOCK']}")
+    args["block_structure"] = _block(args, where)
     if args["actorder"] not in (None, False):
         raise InputError(f"{where}: actorder: not available yet: GPTQ's order of columns")
     return args
 
 
+def _block(args: dict[str, Any], where: str) -> tuple[int, int] | None:
+    """The rows and columns of a block, `[128, 128]` or `128x128`; None where there are no blocks."""
+    given = args["block_structure"]
+    if args["strategy"] != "block":
+        if given is not None:
+            raise InputError(f"{where}: block_structure is for strategy 'block', not '{args['strategy']}'")
+        return None
+    if args["group_size"] is not None:
+        raise InputError(f"{where}: strategy 'block' has a block_structure and no group_size")
+    sizes: Any = [int(n) if n.isdecimal() else n for n in given.split("x")] if isinstance(given, str) else given
+    numbers: list[Any] = cast("list[Any]", sizes) if isinstance(sizes, list) else []
+    if [type(n) for n in numbers] != [int, int] or min(numbers) < 2:
+        raise InputError(
+            f"{where}: block_structure is {given!r}, expected rows and columns, at least 2 each, such as [128, 128]"
+        )
+    return numbers[0], numbers[1]
+
+
 def _weights(args: dict[str, Any], where: str) -> dict[str, Any]:
     strategy, grouped = args["strategy"], args["strategy"] in ("group", "tensor_group")
-    if strategy not in ("tensor", "channel", "group", "tensor_group"):
-        raise InputError(f"{where}: strategy '{strategy}' is not for weights, use tensor, channel or group")
+    if strategy not in ("tensor", "channel", "group", "tensor_group", "block"):
+        raise InputError(f"{where}: strategy '{strategy}' is not for weights, use tensor, channel, group or block")
+    rows, columns = args["block_structure"] or (None, None)
     if args["dynamic"]:
         raise InputError(f"{where}: weights are never dynamic")
     if args["observer"] not in (*MINMAX, "mse", "memoryless_mse"):
@@ -239,7 +263,9 @@ def _weights(args: dict[str, Any], where: str) -> dict[str, Any]:
         "weight_type": _type(args, where, "ui" if asymmetric else "i"),
         "weight_zero_point": f"ui{args['num_bits']}" if asymmetric else "",
         "weight_granularity": "per_tensor" if strategy == "tensor" else "",
-        "weight_group_size": args["group_size"] if grouped else None,
+        "weight_group_size": args["group_size"] if grouped else columns,
+        "weight_group_rows": rows,
+        "weight_pad": rows is not None,
         "weight_method": "mse" if args["observer"] in ("mse", "memoryless_mse") else "",
         **{f"weight_{key}": value for key, value in _scale(args).items()},
     }

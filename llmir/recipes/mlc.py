@@ -39,7 +39,7 @@ NAMES = (
     *("e5m2_e5m2_f16", "e4m3_e4m3_f16", "e4m3_e4m3_f16_max_calibrate"),
 )
 _AWQ = "AWQ's search for scales; W4A16_ASYM has its format, rounded to nearest"
-_BLOCKS = "scales of two-dimensional blocks"
+_BLOCKS = "MLC's block scales; FP8_BLOCK has a scale for each block of 128x128"
 REFUSED = {
     "q4f16_autoawq": _AWQ,
     "q4f16_awq": _AWQ,

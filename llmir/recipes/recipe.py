@@ -93,7 +93,9 @@ def _changed(rule: SchemeAssignmentPass, changes: Mapping[str, Any]) -> SchemeAs
     if {"weight_type", "weight_zero_point", "weight_min"} & set(changes):
         changed = _consistent(changed, changes)
     if changed.weight_granularity in ("per_tensor", "per_channel") and "weight_group_size" not in changes:
-        changed = replace(changed, weight_group_size=None)
+        changed = replace(changed, weight_group_size=None, weight_group_rows=None)
+    if changes.get("weight_pad") and changed.input_group_size is not None:
+        changed = replace(changed, input_pad=True)
     if changed.weight_group_axis != 1 and changed.weight_group_size is None:
         raise UsageError("--weight-group-dim 0 is for groups, give --weight-group-size N too")
     return changed

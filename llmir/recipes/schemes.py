@@ -21,7 +21,7 @@ from llmir.recipes.recipe import Recipe, adapt, pipeline
 __all__ = ["REFUSED", "SCHEMES", "Recipe", "adapt", "pipeline", "recipe"]
 
 SCHEMES = (*mlc.NAMES, *compressed_tensors.NAMES, *gguf_types.NAMES)
-REFUSED = mlc.REFUSED | compressed_tensors.REFUSED | gguf_types.REFUSED
+REFUSED = mlc.REFUSED | gguf_types.REFUSED
 """Names whose algorithm or format is not there yet, and what that is."""
 READERS = (compressed_tensors.read, mlc.read, gguf_types.read, shorthand.read)
 

@@ -167,4 +167,4 @@ def type_without_shape(type: Attribute) -> str:
         return f"{type.sparsity.data}, {type_without_shape(type.dense)}"
     text = str(type)
     shape = "x".join(map(str, type.get_shape())) + "x"
-    return re.sub(r", pad=\d+", "", text[text.index("<") + 1 + len(shape) : -1])
+    return re.sub(r", pad(_rows)?=\d+", "", text[text.index("<") + 1 + len(shape) : -1])

@@ -45,6 +45,14 @@ def size_table(report: SizeReport, title: str) -> Table:
     return table
 
 
+def table_of(*headings: str) -> Table:
+    """A table without rows; the first column is text, the others are numbers."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for i, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if i else "left", no_wrap=True)
+    return table
+
+
 def facts_table(rows: list[tuple[str, str]]) -> Table:
     """Names and values."""
     table = Table(show_header=False, box=None)

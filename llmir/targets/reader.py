@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, cast
 
-from llmir.errors import InputError
+from llmir.dialects.kernel_schedule import LEAST, Schedule
 from llmir.formats.elements import element
 from llmir.formats.weight_packings import packing, sizes_of
+from llmir.targets.machine_reader import machine_of
+from llmir.targets.schedules import ACTIVATIONS, ScheduleRule
+from llmir.targets.table import Table, one_of, read_table
 from llmir.targets.target import (
     DENSE,
     FLOAT_NAMES,
@@ -36,122 +37,9 @@ Base = Callable[[str], Target]
 """Finds the target that `extends` names."""
 
 
-class Table:
-    """A table of a file, whose keys are taken one by one; what is left over at the end is an error."""
-
-    def __init__(self, data: dict[str, Any], source: str, place: str):
-        self._data, self.source, self.place = dict(data), source, place
-        self._known: list[str] = []
-
-    def fail(self, key: str, problem: str) -> NoReturn:
-        """InputError that names the file and the key."""
-        where = f"{self.place}.{key}" if self.place and key else self.place or key
-        raise InputError(f"{self.source}: {where}: {problem}")
-
-    def take(self, key: str, kind: type | tuple[type, ...], what: str, default: Any = None, *, required: bool) -> Any:
-        """A value of a kind."""
-        self._known.append(key)
-        if key not in self._data:
-            if required:
-                self.fail(key, f"is missing, expected {what}")
-            return default
-        value = self._data.pop(key)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-            self.fail(key, f"is {_kind_name(value)}, expected {what}")
-        return value
-
-    def word(self, key: str, among: tuple[str, ...] | None = None, default: str | None = None) -> str | None:
-        """A string, one of those listed if they are."""
-        value = cast(
-            "str | None", self.take(key, str, "a string" if among is None else _one_of(among), default, required=False)
-        )
-        if value is not None and among is not None and value not in among:
-            self.fail(key, f"'{value}' is unknown, expected {_one_of(among)}")
-        return value
-
-    def required(self, key: str, among: tuple[str, ...] | None = None) -> str:
-        """A string that must be there."""
-        value = self.word(key, among)
-        if value is None:
-            self.fail(key, f"is missing, expected {'a string' if among is None else _one_of(among)}")
-        return value
-
-    def number(self, key: str, default: int | None) -> Any:
-        """An integer of at least 1."""
-        value = self.take(key, int, "an integer", default, required=False)
-        if value is not None and value < 1:
-            self.fail(key, f"is {value}, expected at least 1")
-        return value
-
-    def flag(self, key: str) -> bool:
-        """A boolean, false when left out."""
-        return cast(bool, self.take(key, bool, "true or false", False, required=False))
-
-    def words(self, key: str, among: tuple[str, ...] | None = None, *, required: bool = False) -> tuple[str, ...]:
-        """A list of strings."""
-        value = cast("list[Any]", self.take(key, list, "a list of strings", [], required=required))
-        for item in value:
-            if not isinstance(item, str):
-                self.fail(key, f"holds {_kind_name(item)}, expected strings")
-            if among is not None and item not in among:
-                self.fail(key, f"'{item}' is unknown, expected {_one_of(among)}")
-        return tuple(value)
-
-    def sizes(self, key: str) -> tuple[int, int, int] | None:
-        """Three positive integers m, n, k."""
-        value = cast("list[Any] | None", self.take(key, list, "three integers [m, n, k]", None, required=False))
-        if value is None:
-            return None
-        if len(value) != 3 or any(not isinstance(v, int) or isinstance(v, bool) or v < 1 for v in value):
-            self.fail(key, f"is {value}, expected three positive integers [m, n, k]")
-        return cast("tuple[int, int, int]", tuple(value))
-
-    def names(self, key: str) -> dict[str, str]:
-        """A table of strings."""
-        value = cast("dict[str, Any]", self.take(key, dict, "a table", {}, required=False))
-        for name, item in value.items():
-            if not isinstance(item, str):
-                self.fail(f'{key}."{name}"', f"is {_kind_name(item)}, expected a string")
-        return value
-
-    def table(self, key: str, *, required: bool = False) -> Table:
-        """A table inside."""
-        return Table(self.take(key, dict, "a table", {}, required=required), self.source, self._inner(key))
-
-    def tables(self, key: str) -> list[Table]:
-        """The tables of an array."""
-        value = cast("list[Any]", self.take(key, list, "an array of tables", [], required=False))
-        for item in value:
-            if not isinstance(item, dict):
-                self.fail(key, f"holds {_kind_name(item)}, expected tables, each begun with [[{key}]]")
-        return [Table(item, self.source, f"{self._inner(key)}[{i}]") for i, item in enumerate(value)]
-
-    def children(self) -> dict[str, Table]:
-        """Every key as a table."""
-        return {key: self.table(key) for key in list(self._data)}
-
-    def integers(self, keys: tuple[str, ...]) -> dict[str, int]:
-        """Integers that must be there."""
-        return {key: self.take(key, int, "an integer", required=True) for key in keys}
-
-    def done(self) -> None:
-        """InputError when a key was not taken."""
-        for key in self._data:
-            self.fail(key, f"is unknown, expected one of {', '.join(sorted(set(self._known)))}")
-
-    def _inner(self, key: str) -> str:
-        return f"{self.place}.{key}" if self.place else key
-
-
 def read_target(path: Path, base: Base) -> Target:
     """The target of a file; InputError names the file, the key and what is expected."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise InputError(f"{path}: cannot be read: {getattr(e, 'strerror', None) or e}") from e
-    except tomllib.TOMLDecodeError as e:
-        raise InputError(f"{path}: is not TOML: {e}") from e
-    return _target(Table(data, str(path), ""), base)
+    return _target(read_table(path), base)
 
 
 def _target(table: Table, base: Base) -> Target:
@@ -179,6 +67,10 @@ def _target(table: Table, base: Base) -> Target:
     if not matmuls:
         table.fail("matmul", "there is none, expected at least one [[matmul]]")
     embeddings = tuple(_embedding(inner, layouts) for inner in table.tables("embedding"))
+    machine = machine_of(name, table.table("machine")) if table.has("machine") else None
+    schedules = tuple(_schedule(inner) for inner in table.tables("schedule"))
+    if schedules and machine is None:
+        table.fail("schedule", "is of no use without [machine]")
     table.done()
     return Target(
         name,
@@ -194,13 +86,38 @@ def _target(table: Table, base: Base) -> Target:
         instructions,
         computes_in,
         rounding,
+        machine,
+        schedules,
     )
+
+
+def _schedule(table: Table) -> ScheduleRule:
+    fields = {key: _schedule_field(table, key) for key in LEAST}
+    other = table.table("one_row")
+    one_row = {key: _schedule_field(other, key) for key in LEAST if other.has(key)}
+    other.done()
+    if "columns" in one_row:
+        table.fail("one_row.columns", "is of the packed weight, which is the same for any number of rows; remove it")
+    bits = table.take("weight_bits", list, "a list of integers", [], required=False)
+    for item in bits:
+        if not isinstance(item, int) or isinstance(item, bool) or not 1 <= item <= 32:
+            table.fail("weight_bits", f"holds {item}, expected integers from 1 to 32")
+    rule = ScheduleRule(Schedule(**fields), table.words("activation", ACTIVATIONS), tuple(bits), one_row)
+    table.done()
+    return rule
+
+
+def _schedule_field(table: Table, key: str) -> int:
+    value = table.take(key, int, "an integer", required=True)
+    if value < LEAST[key]:
+        table.fail(key, f"is {value}, expected at least {LEAST[key]}")
+    return value
 
 
 def _layout(name: str, table: Table) -> Layout:
     form, packed = table.word("form", FORMS), table.word("packing")
     if (form is None) == (packed is None):
-        table.fail("", f"needs either form ({_one_of(FORMS)}) or packing")
+        table.fail("", f"needs either form ({one_of(FORMS)}) or packing")
     if packed is None:
         table.done()
         return Layout(name, form)
@@ -287,20 +204,3 @@ def _check_element(table: Table, key: str, name: str, *, kinds: bool) -> None:
     except ValueError:
         words = f"one of {', '.join(KINDS)}, " if kinds else ""
         table.fail(key, f"'{name}' is no element, expected {words}a float (f32) or a code (i4, ui8, f8E4M3FN)")
-
-
-def _one_of(words: tuple[str, ...]) -> str:
-    return f"one of {', '.join(words)}" if len(words) != 1 else words[0]
-
-
-def _kind_name(value: object) -> str:
-    names = {
-        "bool": "a boolean",
-        "int": "an integer",
-        "float": "a float",
-        "str": "a string",
-        "list": "a list",
-        "dict": "a table",
-    }
-    kind = value.__class__.__name__
-    return names.get(kind, f"a {kind}")

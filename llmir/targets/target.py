@@ -12,6 +12,8 @@ import numpy as np
 from llmir.formats.elements import Codebook, Element, Integer, Minifloat
 from llmir.formats.quantized import QuantizedFormat
 from llmir.formats.weight_packings import Form, Packing
+from llmir.targets.machine import Machine
+from llmir.targets.schedules import ScheduleRule
 
 FLOAT_NAMES: dict[np.dtype[Any], str] = {
     np.dtype(np.float16): "f16",
@@ -30,15 +32,16 @@ KINDS: dict[str, type[Element] | type[np.dtype[Any]]] = {
 }
 """Words for all elements of a kind."""
 
-PER_TENSOR, PER_ROW, PER_COLUMN, PER_GROUP, PER_ROW_GROUP = GRANULARITIES = (
+PER_TENSOR, PER_ROW, PER_COLUMN, PER_GROUP, PER_ROW_GROUP, PER_BLOCK = GRANULARITIES = (
     "per_tensor",
     "per_row",
     "per_column",
     "per_group",
     "per_row_group",
+    "per_block",
 )
 """Which elements of [rows, K] share a scale: all, a row (a weight's channel, an input's token), a column, a group
-along K, or a group along the rows."""
+along K, a group along the rows, or a block of rows by groups along K."""
 
 SYMMETRIC, ZERO_POINT, MINIMUM = PARAMETERS = ("symmetric", "zero_point", "minimum")
 """What codes have beside scales; `zero_point` is an integer."""
@@ -55,6 +58,8 @@ def element_name(form: Form) -> str:
 def granularity_of(form: QuantizedFormat) -> str:
     """The granularity of a matrix [rows, K]."""
     axis, group = form.granularity.axis, form.granularity.group_size
+    if form.granularity.group_rows is not None:
+        return PER_BLOCK
     if group is not None:
         return PER_ROW_GROUP if axis == 0 else PER_GROUP
     return PER_TENSOR if axis is None else (PER_ROW if axis == 0 else PER_COLUMN)
@@ -200,7 +205,8 @@ class Target:
     `kernels` maps an operation to the kernel that computes it one to one, `plain_kernels` those for codes in
     plain tensors; `effects` says what a kernel does besides returning its result. `computes_in` is the float type
     every float tensor has inside kernels (None: its own), `rounding` the kernel that rounds to a narrower one.
-    `matmuls` and `embeddings` are tried in order.
+    `machine` is what native code is generated for (None: there is none), by `schedules` of which the first that fits is
+    taken. `matmuls` and `embeddings` are tried in order.
     """
 
     name: str
@@ -216,3 +222,5 @@ class Target:
     instructions: Mapping[str, Instruction] = field(default_factory=dict[str, Instruction])
     computes_in: str | None = None
     rounding: str | None = None
+    machine: Machine | None = None
+    schedules: tuple[ScheduleRule, ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from xdsl.dialects.builtin import IntegerType, f32
 from xdsl.ir import SSAValue
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.llm.fused import QuantizeBiasOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp, QuantizeOp, not_constant_along_k, shape_of
@@ -18,6 +18,7 @@ from llmir.formats.elements import Integer
 from llmir.passes.fusion.known_values import KnownValues
 from llmir.passes.fusion.replacing import replace_keeping
 from llmir.passes.remarks import add_remark, remark_of
+from llmir.passes.rewriter import Rewriter
 
 INT32 = 1 << 31
 
@@ -86,7 +87,6 @@ def round_bias(op: QuantizedMatmulOp) -> None:
         add_remark(op, "bias not rounded to int32: the input has more than one scale")
         return
     rounded = QuantizeBiasOp(bias, op.input, op.weight)
-    rounded.location = op.location
     rounded.output.name_hint = bias.name_hint
     Rewriter.insert_op(rounded, InsertPoint.before(op))
     op.operands[list(op.operands).index(bias)] = rounded.output

@@ -10,7 +10,7 @@ import numpy as np
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, NoneAttr, TensorType
 from xdsl.ir import Attribute, Operation, SSAValue
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.rewriter import InsertPoint
 
 from llmir.dialects.llm.constant import ConstantOp
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
@@ -21,6 +21,7 @@ from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedArray
 from llmir.passes.fusion.known_values import KnownValues
 from llmir.passes.fusion.stored_weights import concatenated, repeated, repeated_code
+from llmir.passes.rewriter import Rewriter, fused
 from llmir.program.quantized_weights import weight_layouts
 from llmir.program.tensors import Tensor
 from llmir.program.weight_parts import CODES, ZERO_POINT
@@ -45,6 +46,8 @@ def why_rows_depend(type: QuantizedTensorType) -> str | None:
     format, granularity = type.format(), type.granularity
     if granularity.group_size is not None and granularity.group_axis(type.get_num_dims()) == 0:
         return "has groups along its rows"
+    if granularity.group_rows is not None:
+        return f"has scales that blocks of {granularity.group_rows} rows share"
     if granularity.group_size is None and granularity.axis not in (None, 0):
         return "has a scale for each index of K"
     whole = has_one_scale(granularity)
@@ -103,6 +106,7 @@ class MergedValues:
         else:
             op = merged_constant(values)
             self.constants.update(value.owner for value in values if isinstance(value.owner, Operation))
+        op.location = fused(value.owner for value in values if isinstance(value.owner, Operation))
         Rewriter.insert_op(op, point)
         return op.results[0]
 
@@ -119,7 +123,7 @@ class MergedValues:
         type = merged_type([part.type for part in parts])
         name = self._free_name([part.sym_name.data for part in parts])
         weight = WeightOp(name, type)
-        weight.location = parts[0].location
+        weight.location = fused(parts)
         for suffix in [key.removeprefix(name) for key in weight_layouts(name, type)]:
             store.add(name + suffix, concatenated([self._part(part, suffix) for part in parts]))
         Rewriter.insert_op(weight, InsertPoint.before(parts[0]))

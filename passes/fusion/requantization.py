@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, TensorType
 from xdsl.ir import SSAValue
-from xdsl.rewriter import Rewriter
 
 from llmir.dialects.llm.fused import EncodeOp, RequantizeOp
 from llmir.dialects.llm.quantization import DequantizeOp, QuantizedMatmulOp, QuantizeOp, integer_code
@@ -33,6 +32,7 @@ from llmir.formats.quantized import QuantizedFormat, real
 from llmir.passes.fusion.known_values import KnownValues, constant_parameters
 from llmir.passes.fusion.replacing import replace_keeping
 from llmir.passes.remarks import add_remark
+from llmir.passes.rewriter import Rewriter
 from llmir.quantizers.code_maps import Coding, Step, all_codes, changed_codes, produced_codes
 from llmir.quantizers.parameters import Parameters
 

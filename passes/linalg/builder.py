@@ -37,6 +37,7 @@ from xdsl.rewriter import InsertPoint
 from llmir.dialects.llm.types import as_tensor
 from llmir.dialects.llm.values import dense_attribute
 from llmir.errors import InputError
+from llmir.passes.rewriter import locate
 
 Size = int | SSAValue
 """A size of a dimension: a number, or an `index` value where it is known at run time only."""
@@ -72,12 +73,14 @@ class Code:
     """A place where operations are added, all with one location."""
 
     def __init__(self, block: Block, location: LocationAttr):
-        self.builder = Builder(InsertPoint.at_end(block))
+        self.builder = Builder(InsertPoint.at_end(block), operation_insertion_handler=[self._locate])
         self.location = location
+
+    def _locate(self, op: Operation) -> None:
+        locate(op, self.location)
 
     def add_operation(self, op: Operation) -> SSAValue:
         """Add an operation of one result."""
-        op.location = self.location
         self.builder.insert(op)
         return op.results[0]
 

@@ -23,6 +23,8 @@ from llmir.passes.linalg.values import (
     Value,
     constant_parameter,
     decoder,
+    group_place,
+    join_groups,
     map_elements,
     parameter_place,
     rank_of,
@@ -30,6 +32,7 @@ from llmir.passes.linalg.values import (
     real_tensor,
     reduce_elements,
     sizes_of,
+    split_groups,
     split_place,
     storage_type,
 )
@@ -103,9 +106,8 @@ def _encode(
     if granularity.group_size is None:
         at = parameter_place(granularity, place)
     else:
-        axis = granularity.group_axis(rank)
-        place, at = split_place(rank, axis)
-        source = graph.split(real_tensor(graph, value), axis, granularity.group_size)
+        place, at = group_place(granularity, rank)
+        source = split_groups(graph, real_tensor(graph, value), granularity)
     inputs, read = real_input(graph, source, place)
     inputs.append((scale, at))
     inputs += [(p, at) for p in (zero_point, minimum) if p is not None]
@@ -123,10 +125,7 @@ def _encode(
 
     codes = graph.elementwise(inputs, sizes_of(graph, source), storage_type(format.element), body)
     if granularity.group_size is not None:
-        axis = granularity.group_axis(rank)
-        whole = sizes_of(graph, value)[axis]
-        assert isinstance(whole, int)
-        codes = graph.join(codes, axis, whole)
+        codes = join_groups(graph, codes, granularity, sizes_of(graph, value))
     return Codes(format, codes, scale, zero_point, minimum)
 
 
@@ -206,8 +205,12 @@ def _statistic(
     if granularity.group_size is not None:
         if granularity.group_axis(rank) != rank - 1:
             raise InputError("groups along another dimension than the last have no run-time parameters in linalg")
-        split = graph.split(real_tensor(graph, value), rank - 1, granularity.group_size)
-        return reduce_elements(graph, [(split, loops(rank + 1))], graph.sizes(split)[:-1], 1, initial, accumulate)
+        split, inner = split_groups(graph, real_tensor(graph, value), granularity), 1
+        place, groups = group_place(granularity, rank)
+        if granularity.group_rows is not None:  # the loops over a block come last
+            inner, place = 2, (*place[: rank - 1], place[rank], place[rank - 1], place[rank + 1])
+        sizes = [size for size, p in zip(graph.sizes(split), loops(rank + inner), strict=True) if p in groups]
+        return reduce_elements(graph, [(split, place)], sizes, inner, initial, accumulate)
     if granularity.axis is None:
         return reduce_elements(graph, [(value, loops(rank, 1))], [1], rank, initial, accumulate)
     place = list(loops(rank - 1, 1))
@@ -286,6 +289,8 @@ def run_length(x: Codes, weight: Codes) -> int | None:
             return None
         granularity = format.granularity
         last = rank_of(side) - 1
+        if granularity.group_rows is not None:
+            return None  # products of dequantized values, as the definition says
         if granularity.group_size is None:
             if granularity.axis == last:
                 return None

@@ -165,10 +165,39 @@ def parameter_place(granularity: Granularity, place: Place) -> Place:
     return (AffineConstantExpr(0),) if granularity.axis is None else (place[granularity.axis],)
 
 
-def split_place(rank: int, dimension: int) -> tuple[Place, Place]:
-    """Where elements and the parameters of groups are read, in the loops over a tensor that is split."""
-    place = loops(rank + 1)
-    return place, (*place[: dimension + 1], *place[dimension + 2 :])
+def group_dimensions(granularity: Granularity, rank: int) -> list[tuple[int, int]]:
+    """The dimensions that groups are parts of, in order, with how many elements of each a group has."""
+    assert granularity.group_size is not None
+    columns = (granularity.group_axis(rank), granularity.group_size)
+    return [columns] if granularity.group_rows is None else [(rank - 2, granularity.group_rows), columns]
+
+
+def split_groups(graph: Graph, value: SSAValue, granularity: Granularity) -> SSAValue:
+    """A tensor whose dimensions of groups are made two each: which group, and where in it."""
+    for dimension, size in reversed(group_dimensions(granularity, rank_of(value))):
+        value = graph.split(value, dimension, size)
+    return value
+
+
+def join_groups(graph: Graph, value: SSAValue, granularity: Granularity, sizes: Sequence[Size]) -> SSAValue:
+    """The inverse of `split_groups` for a tensor of `sizes`."""
+    for dimension, _ in group_dimensions(granularity, len(sizes)):
+        whole = sizes[dimension]
+        assert isinstance(whole, int)
+        value = graph.join(value, dimension, whole)
+    return value
+
+
+def split_place(rank: int, *dimensions: int) -> tuple[Place, Place]:
+    """Where elements and the parameters of groups are read, in the loops over a tensor whose `dimensions` are split."""
+    place = loops(rank + len(dimensions))
+    inside = [dimension + 1 + before for before, dimension in enumerate(dimensions)]
+    return place, tuple(p for i, p in enumerate(place) if i not in inside)
+
+
+def group_place(granularity: Granularity, rank: int) -> tuple[Place, Place]:
+    """`split_place` for a tensor whose dimensions of groups are split."""
+    return split_place(rank, *(dimension for dimension, _ in group_dimensions(granularity, rank)))
 
 
 def real_input(graph: Graph, value: Value, place: Place) -> tuple[list[Input], Real]:
@@ -296,21 +325,18 @@ def real_tensor(graph: Graph, value: Value, type: Attribute = f32) -> SSAValue:
         return value
     place = loops(rank_of(value))
     if isinstance(value, Codes) and value.format.granularity.group_size is not None:
-        return _real_groups(graph, value, value.format.granularity.group_size, type)
+        return _real_groups(graph, value, type)
     return map_elements(graph, [(value, place)], sizes_of(graph, value), type, lambda _, elements: elements[0])
 
 
-def _real_groups(graph: Graph, value: Codes, size: int, type: Attribute) -> SSAValue:
-    rank = rank_of(value)
-    axis = value.format.granularity.group_axis(rank)
-    whole = sizes_of(graph, value)[axis]
-    split = replace(value, codes=graph.split(value.codes, axis, size))
-    inputs, read = _real_codes(graph, split, *split_place(rank, axis))
+def _real_groups(graph: Graph, value: Codes, type: Attribute) -> SSAValue:
+    granularity, sizes = value.format.granularity, sizes_of(graph, value)
+    split = replace(value, codes=split_groups(graph, value.codes, granularity))
+    inputs, read = _real_codes(graph, split, *group_place(granularity, len(sizes)))
     real = graph.elementwise(
         inputs, graph.sizes(split.codes), type, lambda code, e: code.convert(read(code, iter(e)), cast(AnyFloat, type))
     )
-    assert isinstance(whole, int)
-    return graph.join(real, axis, whole)
+    return join_groups(graph, real, granularity, sizes)
 
 
 def real_element(graph: Graph, code: Code, value: Value, indices: Sequence[SSAValue]) -> SSAValue:
@@ -335,7 +361,8 @@ def real_element(graph: Graph, code: Code, value: Value, indices: Sequence[SSAVa
 
 def _parameter_indices(code: Code, granularity: Granularity, indices: Sequence[SSAValue]) -> list[SSAValue]:
     if granularity.group_size is not None:
-        axis = granularity.group_axis(len(indices))
-        group = code.divide(indices[axis], code.integer(granularity.group_size))
-        return [*indices[:axis], group, *indices[axis + 1 :]]
+        at = list(indices)
+        for dimension, size in group_dimensions(granularity, len(at)):
+            at[dimension] = code.divide(at[dimension], code.integer(size))
+        return at
     return [code.integer(0)] if granularity.axis is None else [indices[granularity.axis]]

@@ -84,6 +84,7 @@ INPUTS = {
         Integer(8, True), zero_point=Integer(8, True), granularity=Granularity(group_size=16)
     ),
     "columns": QuantizedFormat(Integer(8, True), granularity=Granularity(axis=1)),
+    "blocks": QuantizedFormat(Integer(8, True), granularity=Granularity(group_size=20, group_rows=3)),
 }
 WEIGHTS = {
     "per tensor": QuantizedFormat(Integer(8, True)),
@@ -102,6 +103,10 @@ WEIGHTS = {
     ),
     "columns with zero point": QuantizedFormat(
         Integer(8, True), zero_point=Integer(8, True), granularity=Granularity(axis=1)
+    ),
+    "blocks": QuantizedFormat(Integer(4, True), granularity=Granularity(group_size=10, group_rows=4)),
+    "smaller blocks with zero point": QuantizedFormat(
+        Integer(4, False), zero_point=Integer(4, False), granularity=Granularity(group_size=32, group_rows=5)
     ),
 }
 
@@ -205,6 +210,7 @@ TABLES = {
     "columns": Granularity(axis=1),
     "groups": Granularity(group_size=8),
     "padded groups": Granularity(group_size=16),
+    "blocks": Granularity(group_size=8, group_rows=4),
 }
 
 

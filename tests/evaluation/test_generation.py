@@ -1,4 +1,4 @@
-"""Generation from a made-up model: greedy, drawn, stopped; and that its cache is used rightly."""
+"""Generation from a made-up model: greedy and drawn; and that its cache is used rightly."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_models import softmax
 
 from llmir.errors import InputError
-from llmir.evaluation.generation import choose, generate
+from llmir.evaluation.generation import generate
+from llmir.evaluation.sampling import Sampling
 
 VOCABULARY = 20
 Float = NDArray[np.float32]
@@ -64,37 +64,9 @@ def test_tokens_come_one_by_one() -> None:
     assert len(model.fed) == 1
 
 
-def test_stop() -> None:
-    model = Recorder()
-    expected = greedy(model, [4], 6)
-    stop = frozenset({expected[3]})
-    assert list(generate(model, [4], 6, stop_ids=stop)) == expected[: expected.index(expected[3])]
-    assert list(generate(model, [4], 6, stop_ids=frozenset({expected[0]}))) == []
-
-
 def test_seed() -> None:
-    drawn = [list(generate(Recorder(), [4], 20, temperature=1.5, seed=seed)) for seed in (5, 5, 6)]
+    drawn = [list(generate(Recorder(), [4], 20, Sampling(1.5, seed=seed))) for seed in (5, 5, 6)]
     assert drawn[0] == drawn[1] != drawn[2]
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_frequencies(temperature: float) -> None:
-    logits = np.random.default_rng(0).standard_normal(6).astype(np.float32)
-    random = np.random.default_rng(1)
-    drawn = np.bincount([choose(logits, temperature, random) for _ in range(20_000)], minlength=6) / 20_000
-    assert np.abs(drawn - softmax(logits / temperature)).max() < 0.015
-
-
-@pytest.mark.parametrize("temperature", [1e-3, 1e-310])
-def test_temperature_next_to_zero(temperature: float) -> None:
-    logits = np.random.default_rng(0).standard_normal(6).astype(np.float32) * 1e30
-    assert choose(logits, temperature, np.random.default_rng(0)) == logits.argmax()
-
-
-@pytest.mark.parametrize("temperature", [-0.1, float("nan"), float("inf")])
-def test_bad_temperature(temperature: float) -> None:
-    with pytest.raises(InputError, match="temperature must be a finite number from 0 up, got"):
-        next(generate(Recorder(), [4], 1, temperature=temperature))
 
 
 def test_empty_prompt() -> None:
@@ -102,9 +74,18 @@ def test_empty_prompt() -> None:
         next(generate(Recorder(), [], 1))
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_logits_that_are_not_finite(temperature: float) -> None:
-    model = Recorder()
-    model.logits[0, 4, 7] = np.nan
-    with pytest.raises(InputError, match="the model's logits are not finite"):
-        next(generate(model, [4], 1, temperature=temperature))
+def test_the_faster_way_to_read_one_token() -> None:
+    class Decoder(Recorder):
+        def decode(self, token: int, position: int, cache: list[Float]) -> Float:
+            self.decoded.append((token, position))
+            return self.logits[position, token]
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoded: list[tuple[int, int]] = []
+
+    model = Decoder()
+    expected = greedy(Recorder(), [4, 2], 6)
+    assert list(generate(model, [4, 2], 6)) == expected
+    assert model.fed == [([4, 2], 0)]
+    assert model.decoded == [(token, 2 + at) for at, token in enumerate(expected[:5])]

@@ -15,14 +15,20 @@ def parameter_index(g: Granularity, at: tuple[int, ...]) -> tuple[int, ...]:
     if g.group_size is None:
         return (0,) if g.axis is None else (at[g.axis],)
     axis = len(at) - 1 if g.axis is None else g.axis
-    return (*at[:axis], at[axis] // g.group_size, *at[axis + 1 :])
+    place = [*at[:axis], at[axis] // g.group_size, *at[axis + 1 :]]
+    if g.group_rows is not None:
+        place[-2] //= g.group_rows
+    return tuple(place)
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Granularity, tuple[int, ...]]:
     shape = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=3)))
     axis = draw(st.none() | st.integers(0, len(shape) - 1))
-    return Granularity(axis, draw(st.none() | st.integers(1, 8))), shape
+    size = draw(st.none() | st.integers(1, 8))
+    if axis is None and size is not None and len(shape) > 1:
+        return Granularity(None, size, draw(st.none() | st.integers(1, 8))), shape
+    return Granularity(axis, size), shape
 
 
 @given(cases())
@@ -57,6 +63,11 @@ def test_padding_completes_the_last_group(case: tuple[Granularity, tuple[int, ..
     size = shape[g.group_axis(len(shape))]
     assert 0 <= g.padding(shape) < g.group_size
     assert (size + g.padding(shape)) % g.group_size == 0
+    if g.group_rows is None:
+        assert g.row_padding(shape) == 0
+        return
+    assert 0 <= g.row_padding(shape) < g.group_rows
+    assert (shape[-2] + g.row_padding(shape)) % g.group_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -66,7 +77,15 @@ def test_padding_completes_the_last_group(case: tuple[Granularity, tuple[int, ..
         (Granularity(axis=1), (5,)),
         (Granularity(group_size=2), (4, 5, 4)),
         (Granularity(axis=0, group_size=3), (2, 5, 7)),
+        (Granularity(group_size=2, group_rows=3), (4, 2, 4)),
     ],
 )
 def test_parameter_shapes_of_the_table(granularity: Granularity, parameters: tuple[int, ...]) -> None:
     assert granularity.parameter_shape((4, 5, 7)) == parameters
+
+
+def test_a_tensor_without_elements_has_no_blocks() -> None:
+    g = Granularity(group_size=3, group_rows=2)
+    assert g.split(np.zeros((0, 4))).shape == (0, 6)
+    assert g.join(np.zeros((0, 6)), (0, 4)).shape == (0, 4)
+    assert g.join_parameters(np.zeros(0), (0, 4)).shape == (0, 2)

@@ -20,6 +20,8 @@ GRANULARITIES = [
     Granularity(axis=1),
     Granularity(group_size=5),
     Granularity(group_size=4),
+    Granularity(group_size=5, group_rows=2),
+    Granularity(group_size=4, group_rows=3),
     Granularity(axis=0, group_size=2),
 ]
 KINDS = {
@@ -55,7 +57,8 @@ def exact(a: QuantizedArray) -> NDArray[np.float64]:
     for at in np.ndindex(a.codes.shape):
         axis = 1 if g.axis is None else g.axis
         if g.group_size is not None:
-            where = (*at[:axis], at[axis] // g.group_size, *at[axis + 1 :])
+            rows = at[0] // (g.group_rows or 1)
+            where = (rows, at[1] // g.group_size) if axis == 1 else (at[0] // g.group_size, at[1])
         else:
             where = (0,) if g.axis is None else (at[axis],)
         zero_point = 0.0 if a.zero_point is None else float(plain(a.zero_point)[where])
@@ -136,6 +139,7 @@ def test_a_second_level_is_multiplied_first() -> None:
 def test_rows(g: Granularity, kind: str) -> None:
     a = array_of(g, kind)
     np.testing.assert_array_equal(a.rows(slice(1, 3)).dequantize(), a.dequantize()[1:3])
+    np.testing.assert_array_equal(a.rows(np.array([3, 0, 3])).dequantize(), a.dequantize()[[3, 0, 3]])
 
 
 def test_rows_that_share_groups_stay_together() -> None:
@@ -152,6 +156,7 @@ def test_which_rows_are_independent() -> None:
         (Granularity(axis=1), np.dtype(np.float32), False),
         (Granularity(group_size=4), np.dtype(np.float32), True),
         (Granularity(axis=0, group_size=4), np.dtype(np.float32), False),
+        (Granularity(group_size=4, group_rows=2), np.dtype(np.float32), False),
         (Granularity(group_size=4), grouped, True),
         (Granularity(group_size=4), shared, False),
         (Granularity(axis=0), grouped, False),  # eight rows share a second-level scale
@@ -173,9 +178,14 @@ def test_how_many_rows_share_parameters() -> None:
         (along_rows, QuantizedFormat(Integer(6, False)), None, None),
         (rows, pairs, None, 2),
         (rows, pairs, threes, 6),
+        (Granularity(group_size=4, group_rows=5), np.dtype(np.float32), None, 5),
+        (Granularity(group_size=4, group_rows=5), pairs, None, 5),
+        (Granularity(group_size=4, group_rows=5), QuantizedFormat(Integer(6, False)), None, None),
     ):
         format = QuantizedFormat(Integer(4, True), scale, zero_point, granularity=granularity)
         assert format.rows_that_share(2) == expected, format
+    blocks = QuantizedFormat(Integer(4, True), granularity=Granularity(group_size=4, group_rows=5))
+    assert blocks.rows_that_share(3) == 1  # blocks lie in the last two dimensions
 
 
 def test_narrow_range_leaves_out_the_highest_unsigned_code() -> None:

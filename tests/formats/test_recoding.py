@@ -29,6 +29,10 @@ def groups(size: int, axis: int | None = None) -> Granularity:
     return Granularity(axis, size)
 
 
+def blocks(rows: int, columns: int) -> Granularity:
+    return Granularity(None, columns, rows)
+
+
 EQUAL = [
     (QuantizedFormat(I4), QuantizedFormat(I8)),
     (QuantizedFormat(I3, F16, granularity=groups(4)), QuantizedFormat(I8, F32, granularity=groups(2))),
@@ -48,6 +52,9 @@ EQUAL = [
     (QuantizedFormat(element("f8E5M2"), F16), QuantizedFormat(element("f8E5M2"), F32, granularity=ROWS)),
     (QuantizedFormat(I4, F32, F16), QuantizedFormat(I8, F32, F16)),
     (QuantizedFormat(I4, np.dtype(ml_dtypes.float8_e8m0fnu)), QuantizedFormat(I8, F32)),
+    (QuantizedFormat(element("f8E4M3FN"), F32, granularity=blocks(4, 4)), QuantizedFormat(element("f8E4M3FN"), F32, granularity=groups(4))),
+    (QuantizedFormat(UI4, F16, UI4, granularity=blocks(4, 6)), QuantizedFormat(I8, F32, I8, granularity=blocks(2, 3))),
+    (QuantizedFormat(I4, F16), QuantizedFormat(I4, F32, granularity=blocks(5, 4))),
 ]  # fmt: skip
 
 
@@ -113,6 +120,10 @@ def test_shifts() -> None:
         (QuantizedFormat(UI4, F32, minimum=F32), QuantizedFormat(UI8, F32, minimum=F16), "the minima would be rounded"),
         (QuantizedFormat(I4, granularity=groups(4)), QuantizedFormat(I4, granularity=groups(8)), "groups of 4 cannot be split into groups of 8"),
         (QuantizedFormat(I4, granularity=groups(4)), QuantizedFormat(I4, granularity=ROWS), "the wanted groups would mix scales"),
+        (QuantizedFormat(I4, granularity=ROWS), QuantizedFormat(I4, granularity=blocks(2, 4)), "the wanted groups would mix scales"),
+        (QuantizedFormat(I4, granularity=groups(4)), QuantizedFormat(I4, granularity=blocks(2, 4)), "blocks of 1 rows cannot be split into blocks of 2"),
+        (QuantizedFormat(I4, granularity=blocks(3, 4)), QuantizedFormat(I4, granularity=blocks(2, 4)), "blocks of 3 rows cannot be split into blocks of 2"),
+        (QuantizedFormat(I4, granularity=blocks(2, 4)), QuantizedFormat(I4, granularity=groups(2, 0)), "the wanted groups would mix scales"),
         (QuantizedFormat(I4, granularity=groups(3, 0)), QuantizedFormat(I4, granularity=groups(2)), "the wanted groups would mix scales"),
         (QuantizedFormat(I4, granularity=ROWS), QuantizedFormat(I4, granularity=COLUMNS), "the wanted groups would mix scales"),
         (QuantizedFormat(I4, SCALES6, granularity=groups(2)), QuantizedFormat(I4, SCALES6, granularity=groups(1)), "scales that are quantized themselves cannot be repeated; make them f32"),

@@ -150,6 +150,8 @@ def test_the_zero_of_an_asymmetric_weight() -> None:
         ("kleidiai_qai4c32p", KLEIDIAI, (4, 64), QuantizedFormat(UI4, F16, minimum=F16, granularity=groups(32)), "the weight has a minimum or a float zero point"),
         ("kleidiai_qai4c32p", KLEIDIAI, (4, 64), QuantizedFormat(UI4, F16, granularity=groups(32)), "unsigned codes need a zero point"),
         ("kleidiai_qsi8cxp", {"nr": 4, "kr": 8}, (4, 64), QuantizedFormat(I8, F32), "expected one scale for each row"),
+        ("kleidiai_qsi4c32p", KLEIDIAI, (4, 64), QuantizedFormat(I4, BF16, granularity=Granularity(None, 32, 4)), "blocks of 4 rows share scales, expected groups along K"),
+        ("interleaved", {"nr": 8, "kr": 4, "k_tile": 4}, (4, 64), QuantizedFormat(I8, granularity=Granularity(None, 32, 4)), "blocks of 4 rows share scales, expected groups along K"),
         ("kleidiai_float", {"nr": 8}, (4, 64), BF16, "the weight is bfloat16, expected float32 or float16"),
         ("interleaved", {"nr": 8, "kr": 4, "k_tile": 4}, (4, 64), QuantizedFormat(Minifloat("f8E5M2")), "expected integer codes"),
         ("interleaved", {"nr": 8, "kr": 4, "k_tile": 4}, (4, 64), QuantizedFormat(I8, granularity=Granularity(axis=1)), "expected scales for the tensor, for each row or for groups along K"),

@@ -29,6 +29,9 @@ STORED = [
     "f8E4M3FN, scale=f32, axis=1",
     "!llm.codebook<nf4>, scale=f16, group_size=8, axis=0",
     "i4, scale=!llm.scale<ui6, scale=f16, group_size=2>, group_size=4, axis=0",
+    "f8E4M3FN, scale=f32, group_size=4, group_rows=8",
+    "ui4, scale=f32, zp=ui4, group_size=5, pad=3, group_rows=6, pad_rows=2",
+    "f4E2M1FN, scale=!llm.scale<f8E4M3FN, scale=f32>, group_size=4, group_rows=2",
 ]
 
 
@@ -138,6 +141,14 @@ func.func @main(%q: {before}) -> {real[1]} {{
     module = check_same(text, "absorb-transposes")
     (op,) = [op for op in module.walk() if isinstance(op, TransposeOp)]
     assert (str(op.input.type), str(op.output.type)) == (before, after)
+
+
+def test_blocks_whose_second_level_runs_along_k_stay() -> None:
+    w = "!llm.quantized_tensor<16x12xi4, scale=!llm.scale<ui6, scale=f16, group_size=3>, group_size=4, group_rows=2>"
+    module = check_same(layer(w.removeprefix("!llm.quantized_tensor<16x12x").removesuffix(">")), "absorb-transposes")
+    said = [r for op in module.walk() if (r := remark_of(op)) is not None]
+    assert said == ["not moved over the dequantize: the second level of its scales would have groups along the rows"]
+    assert transposes(module) == 1
 
 
 T, W = "tensor<4x6xf32>", "tensor<6x4xf32>"

@@ -15,7 +15,8 @@ from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, StringAttr
 from llmir.dialects.llm.model import LinearOp
 from llmir.errors import InputError
 from llmir.passes.calibrate import STATISTICS, statistics_of
-from llmir.program.program import TOKENIZER, Program
+from llmir.program.folder import TOKENIZER
+from llmir.program.program import Program
 from llmir.program.tensors import MemoryTensor
 
 CONTEXT, WINDOWS = 6, 3

@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from differential import check_same
 from numpy.typing import NDArray
 from tiny_model import passed, program_of, tiny_program
 from xdsl.dialects.builtin import StringAttr
@@ -24,6 +25,8 @@ WEIGHTS = [
     "ui4 weight-zero-point=ui4",
     "ui4 weight-min=f16 weight-group-size=16",
     "f8E4M3FN",
+    "f8E4M3FN weight-group-size=16 weight-group-rows=20 weight-pad=true",
+    "i4 weight-group-size=16 weight-group-rows=8",
 ]
 INPUTS = {
     "none": "",
@@ -68,6 +71,33 @@ def test_codes_are_multiplied_by_codes(input: str) -> None:
     ops = list(program.module.walk())
     assert sum(isinstance(op, QuantizedMatmulOp) for op in ops) == 15
     assert not any(isinstance(op, LinearOp | DequantizeOp) for op in ops)
+
+
+@pytest.mark.parametrize(
+    ("weight", "input"),
+    [
+        ("f8E4M3FN, scale=f32, group_size=16, pad=8, group_rows=4, pad_rows=2", "f8E4M3FN, scale=f32, group_size=8"),
+        ("i4, scale=f16, symmetric=true, group_size=8, group_rows=5", "i8, scale=f32, symmetric=true, axis=0"),
+        ("ui4, scale=f32, zp=ui4, group_size=16, pad=8, group_rows=20, pad_rows=10", "ui8, scale=f32, zp=ui8"),
+    ],
+)
+def test_blocks_say_the_same_on_both_backends(weight: str, input: str) -> None:
+    """Blocks that fill a weight and that do not, fused, in kernels and by the definition."""
+    x, w = f"!llm.quantized_tensor<?x24x{input}>", f"!llm.quantized_tensor<10x24x{weight}>"
+    text = f"""
+llm.weight @w : {w}
+func.func @main(%x: tensor<?x24xf32>, %b: tensor<10xf32>) -> tensor<?x10xf32> {{
+  %w = llm.load_weight @w : {w}
+  %q = llm.quantize(%x) : (tensor<?x24xf32>) -> {x}
+  %rx = llm.dequantize(%q) : ({x}) -> tensor<?x24xf32>
+  %rw = llm.dequantize(%w) : ({w}) -> tensor<10x24xf32>
+  %y = llm.linear(%rx, %rw) bias(%b) : (tensor<?x24xf32>, tensor<10x24xf32>, tensor<10xf32>) -> tensor<?x10xf32>
+  func.return %y : tensor<?x10xf32>
+}}"""
+    fused = check_same(text, "fuse-quantized-ops", tolerance=1e-6)
+    assert sum(isinstance(op, QuantizedMatmulOp) for op in fused.walk()) == 1
+    check_same(text, "fuse-quantized-ops,lower-to-target", tolerance=1e-6)
+    check_same(text, "lower-to-target", tolerance=1e-6)
 
 
 def test_a_quantized_table_is_looked_up_in_codes() -> None:

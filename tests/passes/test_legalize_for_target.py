@@ -40,6 +40,8 @@ WEIGHTS = {
     "two levels, symmetric": "i4, scale=!llm.scale<ui6, scale=f16, group_size=4>, symmetric=true, group_size=32",
     "nf4": "!llm.codebook<nf4>, scale=f16, group_size=32",
     "f8": "f8E4M3FN, scale=f32, axis=0",
+    "i4 blocks": "i4, scale=f32, symmetric=true, group_size=32, group_rows=8",
+    "f8 blocks": "f8E4M3FN, scale=f32, group_size=128, group_rows=5, pad_rows=4",
     "mxfp4": "f4E2M1FN, scale=f8E8M0FNU, group_size=32",
 }
 INPUTS = {

@@ -155,6 +155,8 @@ I4 = "!llm.quantized_tensor<5x24xi4, scale=f32, symmetric=true, group_size=8>"
 UI8 = "!llm.quantized_tensor<5x24xui8, scale=f32, zp=ui8, axis=0>"
 UI4_PAD = "!llm.quantized_tensor<5x24xui4, scale=f16, min=f16, group_size=10, pad=6>"
 F8 = "!llm.quantized_tensor<5x24xf8E4M3FN, scale=f32, axis=0>"
+F8_BLOCKS = "!llm.quantized_tensor<5x24xf8E4M3FN, scale=f32, group_size=8, group_rows=2, pad_rows=1>"
+I4_BLOCKS = "!llm.quantized_tensor<5x24xi4, scale=f32, symmetric=true, group_size=10, pad=6, group_rows=3, pad_rows=1>"
 TOKEN_I8 = "!llm.quantized_tensor<?x24xi8, scale=f32, symmetric=true, axis=0>"
 TENSOR_UI8 = "!llm.quantized_tensor<?x24xui8, scale=f32, zp=ui8>"
 TOKEN_F8 = "!llm.quantized_tensor<?x24xf8E5M2, scale=f32, axis=0>"
@@ -171,6 +173,9 @@ TOKEN_F8 = "!llm.quantized_tensor<?x24xf8E5M2, scale=f32, axis=0>"
         (UI4_PAD, TENSOR_UI8, "integer_matmul", "codes", 2**24 // (15 * 255)),
         (F8, TOKEN_F8, "dequantized_matmul", "codes", None),
         (F8, TOKEN_I8, "linear", "dense", None),
+        (F8_BLOCKS, None, "linear", "dense", None),
+        (F8_BLOCKS, TOKEN_F8, "dequantized_matmul", "codes", None),
+        (I4_BLOCKS, TOKEN_I8, "integer_matmul", "codes", 2**24 // (8 * 128)),
         (I4, TOKEN_F8, "linear", "dense", None),
     ],
 )

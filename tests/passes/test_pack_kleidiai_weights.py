@@ -88,6 +88,11 @@ def test_layers_leave_the_module() -> None:
             "assign-schemes{weight-type=i8},quantize-weights,pack-kleidiai-weights{nr=4 modules=fc}",
             "layer 'fc': is !llm.quantized_tensor<8x64xi8, scale=f32, symmetric=true, axis=0>, expected i4 in groups",
         ),
+        (
+            "assign-schemes{weight-type=i4 weight-scale=bf16 weight-group-size=32 weight-group-rows=4},"
+            "quantize-weights,pack-kleidiai-weights{nr=4 modules=fc}",
+            "group_size=32, group_rows=4>, expected i4 in groups along K with bf16 scales",
+        ),
         ("pack-kleidiai-weights{nr=4 modules=embed}", "layer 'embed': is an embedding, only linear layers are packed"),
         ("pack-kleidiai-weights{nr=0 modules=fc}", "pack-kleidiai-weights: nr=0, expected at least 1"),
         (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from tiny_model import tiny_program
@@ -21,7 +24,9 @@ from llmir.passes.assign_schemes import SchemeAssignmentPass
 from llmir.passes.fuse_quantized_ops import QuantizedOperationFusionPass
 from llmir.passes.pipeline import Pipeline
 from llmir.passes.quantize_weights import WeightQuantizationPass
+from llmir.passes.registry import installed
 from llmir.program.context import LLMContext
+from llmir.tools.opt_registry import Registry
 
 TEXT = "assign-schemes{weight-type=i4},quantize-weights,fuse-quantized-ops"
 PASSES = [SchemeAssignmentPass(weight_type="i4"), WeightQuantizationPass(), QuantizedOperationFusionPass()]
@@ -104,3 +109,71 @@ def test_what_a_pass_breaks_is_found_after_it(what: str, message: str) -> None:
     with pytest.raises(InputError) as e:
         Pipeline([Breaking(what)]).run(loaded)
     assert str(e.value) == message
+
+
+OTHER_PACKAGE = """
+from dataclasses import dataclass
+from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import Dialect
+from xdsl.irdl import IRDLOperation, irdl_op_definition, region_def, traits_def
+from xdsl.passes import ModulePass
+from xdsl.traits import IsolatedFromAbove, NoTerminator
+from xdsl.universe import Universe
+
+@irdl_op_definition
+class Box(IRDLOperation):
+    name = "other.box"
+    body = region_def()
+    traits = traits_def(IsolatedFromAbove(), NoTerminator())
+
+@dataclass(frozen=True)
+class SignPass(ModulePass):
+    name = "sign"
+    by: str = "nobody"
+    def apply(self, ctx, op):
+        op.attributes["signed"] = StringAttr(self.by)
+
+def quantize_weights():
+    raise ImportError("this is not LLMIR's")
+
+UNIVERSE = Universe(
+    all_dialects={"other": lambda: Dialect("other", [Box])},
+    all_passes={"sign": lambda: SignPass, "quantize-weights": quantize_weights},
+)
+"""
+
+
+@pytest.fixture
+def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package installed beside LLMIR that registers a dialect, a pass, and one with a name of ours."""
+    (tmp_path / "other_universe.py").write_text(OTHER_PACKAGE)
+    info = tmp_path / "other-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[xdsl.universe]\nother = other_universe:UNIVERSE\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    installed.cache_clear()
+    yield
+    installed.cache_clear()
+    sys.modules.pop("other_universe", None)
+
+
+@pytest.mark.usefixtures("other_package")
+def test_passes_of_other_packages() -> None:
+    """As llmir-opt, which looks them up in the same place; ours keep their names."""
+    signed = module()
+    pipeline = Pipeline.parse("canonicalize,sign{by=me},quantize-weights,other.box(cse)")
+    pipeline.run(signed)
+    assert str(signed.attributes["signed"]) == '"me"'
+    assert isinstance(pipeline.passes[2], WeightQuantizationPass)
+    assert {"sign", "canonicalize", "quantize-weights"} <= Registry().passes.keys()
+    assert "other" in Registry().dialects
+    with pytest.raises(UsageError, match="unknown pass 'sing', did you mean 'sign'"):
+        Pipeline.parse("sing")
+
+
+def test_passes_of_packages_that_are_not_installed() -> None:
+    with pytest.raises(UsageError, match="unknown pass 'sign'"):
+        Pipeline.parse("sign")
+    with pytest.raises(UsageError, match=r"'other.box', which is not a registered operation"):
+        Pipeline.parse("cse,other.box(cse)")

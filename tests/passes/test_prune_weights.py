@@ -113,7 +113,7 @@ def test_a_tied_weight_needs_both_layers() -> None:
 
 
 def test_codes_are_refused() -> None:
-    with pytest.raises(InputError, match=r"the weight of layer '.*' is codes; prune, then quantize"):
+    with pytest.raises(InputError, match=r"layer '.*': its weight is codes; prune, then quantize"):
         passed("assign-schemes{weight-type=i8},quantize-weights,prune-weights")
     with pytest.raises(InputError, match=r"layers that match '\*' are quantized already"):
         passed("assign-schemes{weight-type=i8},quantize-weights,fuse-quantized-ops,prune-weights")

@@ -105,6 +105,20 @@ def test_dynamic_scales_are_those_of_the_values(scheme: str, rows: tuple[int, in
     np.testing.assert_allclose(y, real @ WEIGHT.astype(np.float64).T, atol=2e-5)
 
 
+def test_a_short_last_group_has_the_scale_of_what_there_is() -> None:
+    """Groups of 5 over 8 columns: three are left."""
+    program = one_layer("i8, scale=f32, granularity=per_group, group_size=5, pad=true, dynamic=true", None)
+    assert "group_size=5, pad=2>" in str(quantized(program).output.type)
+    x = np.random.default_rng(1).standard_normal((5, 8)).astype(np.float32)
+    real = np.empty(x.shape)
+    for columns in (slice(0, 5), slice(5, 8)):
+        group = x[:, columns].astype(np.float64)
+        scale = np.abs(group).max(axis=1, keepdims=True) / 128
+        real[:, columns] = np.clip(np.rint(group / scale), -128, 127) * scale
+    y = compile_numpy(program.module, program.weights).call("main", x)
+    np.testing.assert_allclose(y, real @ WEIGHT.astype(np.float64).T, atol=2e-5)
+
+
 @pytest.mark.parametrize(
     ("bound", "rounding", "scale"), [(3.0, "ceil", 2**-5), (3.0, "floor", 2**-6), (3.0, "mx", 2**-5)]
 )

@@ -240,7 +240,7 @@ def test_a_budget_is_needed() -> None:
 
 
 def test_a_scheme_for_the_weight_is_not_overruled() -> None:
-    message = "quantize-weight-rows: the scheme of layer 'lm_head' says how its weight is quantized"
+    message = "quantize-weight-rows: layer 'lm_head': its scheme says how its weight is quantized"
     with pytest.raises(InputError, match=message):
         passed(f'assign-schemes{{weight-type=i8 modules="lm_head"}},{recipe("average-bits=5")}')
 

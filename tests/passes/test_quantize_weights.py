@@ -37,6 +37,7 @@ F16, F32 = np.dtype(np.float16), np.dtype(np.float32)
 BF16 = np.dtype(ml_dtypes.bfloat16)
 ROWS, GROUPS, PAIRS = Granularity(axis=0), Granularity(group_size=16), Granularity(group_size=2)
 COLUMN_GROUPS = Granularity(axis=0, group_size=16)
+BLOCKS = Granularity(group_size=16, group_rows=16)
 UI6 = QuantizedFormat(Integer(6, False), F16, granularity=PAIRS)
 LAYER = "model.layers.0.mlp.gate_proj"
 WEIGHT = f"{LAYER}.weight"
@@ -73,6 +74,9 @@ SCHEMES: dict[str, tuple[str, QuantizedFormat, str]] = {
     "weight-type=i4 weight-group-size=16 weight-group-axis=0": ("absmax", QuantizedFormat(Integer(4, True), granularity=COLUMN_GROUPS), "i4, scale=f32, symmetric=true, group_size=16, axis=0"),
     "weight-type=ui3 weight-zero-point=ui3 weight-group-size=20 weight-group-axis=0 weight-pad=true": ("minmax", QuantizedFormat(Integer(3, False), zero_point=Integer(3, False), granularity=Granularity(0, 20)), "ui3, scale=f32, zp=ui3, group_size=20, axis=0, pad=12"),
     "weight-type=i4 weight-scale=ui6 weight-scale-scale=f16 weight-scale-group-size=3 weight-group-size=8 weight-group-axis=0": ("absmax", QuantizedFormat(Integer(4, True), QuantizedFormat(Integer(6, False), F16, granularity=Granularity(0, 3)), granularity=Granularity(0, 8)), "i4, scale=!llm.scale<ui6, scale=f16, group_size=3>, symmetric=true, group_size=8, axis=0"),
+    "weight-type=f8E4M3FN weight-group-size=16 weight-group-rows=16": ("absmax", QuantizedFormat(Minifloat("f8E4M3FN"), granularity=BLOCKS), "f8E4M3FN, scale=f32, group_size=16, group_rows=16"),
+    "weight-type=ui4 weight-zero-point=ui4 weight-group-size=20 weight-group-rows=20 weight-pad=true": ("minmax", QuantizedFormat(Integer(4, False), zero_point=Integer(4, False), granularity=Granularity(None, 20, 20)), "ui4, scale=f32, zp=ui4, group_size=20, pad=8, group_rows=20, pad_rows=12"),
+    "weight-type=i4 weight-scale=i8 weight-scale-scale=f16 weight-scale-group-size=2 weight-group-size=16 weight-group-rows=12": ("absmax", QuantizedFormat(Integer(4, True), QuantizedFormat(Integer(8, True), F16, granularity=PAIRS), granularity=Granularity(None, 16, 12)), "i4, scale=!llm.scale<i8, scale=f16, group_size=2>, symmetric=true, group_size=16, group_rows=12"),
     "weight-type=ui4 weight-zero-point=ui4 weight-narrow-range=true": ("minmax", QuantizedFormat(Integer(4, False), zero_point=Integer(4, False), granularity=ROWS, narrow_range=True), "ui4, scale=f32, zp=ui4, axis=0"),
     "weight-type=f4E2M1FN weight-group-size=16": ("absmax", QuantizedFormat(Minifloat("f4E2M1FN"), granularity=GROUPS), "f4E2M1FN, scale=f32, group_size=16"),
 }  # fmt: skip
@@ -165,6 +169,26 @@ def test_twice_gives_the_same_text_and_bytes() -> None:
     assert everything(first) == everything(second)
 
 
+# -- blocks --
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(16, 16), (20, 12), (48, 32), (100, 200)])
+def test_blocks_of_fp8_are_the_formula(rows: int, columns: int) -> None:
+    """compressed-tensors' FP8_BLOCK, in float64: a block's scale is its largest magnitude by 448, rounded to float32."""
+    w = read(tiny_program())[WEIGHT].astype(np.float64)
+    program = passed(
+        recipe(f"weight-type=f8E4M3FN weight-group-size={columns} weight-group-rows={rows} weight-pad=true")
+    )
+    scales = np.empty((-(-48 // rows), -(-32 // columns)), np.float32)
+    codes = np.empty(w.shape, ml_dtypes.float8_e4m3fn)
+    for i, j in np.ndindex(scales.shape):
+        at = slice(i * rows, (i + 1) * rows), slice(j * columns, (j + 1) * columns)
+        scales[i, j] = np.float32(np.abs(w[at]).max() / 448)
+        codes[at] = np.clip((w[at] / np.float64(scales[i, j])).astype(np.float32), -448, 448)
+    np.testing.assert_array_equal(program.weights[f"{WEIGHT}.scale"].read(), scales)
+    np.testing.assert_array_equal(program.weights[f"{WEIGHT}.codes"].read().view(np.uint8), codes.view(np.uint8))
+
+
 # -- tied weights --
 
 
@@ -230,12 +254,20 @@ def test_a_quantized_weight_is_quantized_again_from_its_real_values() -> None:
     assert logits(program, [1, 2, 3]).shape == (3, 40)
 
 
-def test_groups_along_the_rows_are_quantized_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "granularity"),
+    [
+        ("weight-group-size=20 weight-group-axis=0", Granularity(0, 20)),
+        ("weight-group-size=12 weight-group-rows=20", Granularity(None, 12, 20)),
+    ],
+)
+def test_rows_that_share_scales_are_quantized_again(
+    options: str, granularity: Granularity, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also in chunks of rows that begin inside of the old groups of 20."""
     monkeypatch.setattr(tensors, "CHUNK_BYTES", 1)
-    old, new = QuantizedFormat(Integer(4, True), granularity=Granularity(0, 20)), Integer(8, True)
-    options = "weight-type=i4 weight-group-size=20 weight-group-axis=0 weight-pad=true"
-    program = passed(f"{recipe(options)},{recipe('weight-type=i8')}")
+    old, new = QuantizedFormat(Integer(4, True), granularity=granularity), Integer(8, True)
+    program = passed(f"{recipe(f'weight-type=i4 weight-pad=true {options}')},{recipe('weight-type=i8')}")
     first = quantize(read(tiny_program())[WEIGHT], old, "absmax").dequantize()
     second = quantize(first, QuantizedFormat(new, granularity=ROWS), "absmax")
     np.testing.assert_array_equal(program.weights[f"{WEIGHT}.codes"].read().view(np.int8), second.codes)

@@ -23,7 +23,8 @@ from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedFormat
 from llmir.program.context import LLMContext
-from llmir.program.program import MANIFEST, MODEL, WEIGHTS, Program, is_program, open_program, open_program_text
+from llmir.program.folder import MANIFEST, MODEL, WEIGHTS, is_program
+from llmir.program.program import Program, open_program, open_program_text
 from llmir.program.quantized_weights import put_quantized
 from llmir.program.store import WeightStore
 from llmir.program.tensors import MemoryTensor

@@ -63,6 +63,9 @@ TYPES = {
     "super-blocks of columns": QuantizedTensorType(SHAPE, I4, scale=ScaleType(UI3, bf16, 4), axis=1),
     "super-blocks along rows": QuantizedTensorType(SHAPE, I4, scale=ScaleType(UI3, f16, 3), group_size=2, axis=0),
     "padded groups along rows": QuantizedTensorType(SHAPE, UI3, zp=UI3, group_size=4, axis=0, pad=2),
+    "blocks": QuantizedTensorType(SHAPE, F8, group_size=10, group_rows=3),
+    "smaller blocks": QuantizedTensorType(SHAPE, UI3, zp=UI3, group_size=16, pad=12, group_rows=4, pad_rows=2),
+    "blocks with a second level": QuantizedTensorType(SHAPE, I4, scale=SUPER, group_size=4, group_rows=2),
     "quantized zero points": QuantizedTensorType(SHAPE, UI3, zp=ScaleType(UI3, f16, 5), group_size=4),
 }
 
@@ -187,7 +190,9 @@ CODEBOOK_FORMATS = st.sampled_from(
 @st.composite
 def formats(draw: st.DrawFn) -> QuantizedFormat:
     """Any format of a matrix of 6 rows and 24 columns."""
-    g = draw(st.sampled_from([Granularity(), Granularity(axis=0), Granularity(axis=1), Granularity(group_size=4)]))
+    g = draw(
+        st.sampled_from([Granularity(), Granularity(0), Granularity(1), *(Granularity(None, 4, r) for r in (None, 4))])
+    )
     count = {None: 1, 0: 6, 1: 24}[g.axis] if g.group_size is None else 6
 
     def parameter() -> np.dtype[Any] | QuantizedFormat:
@@ -253,7 +258,7 @@ def test_stored_bytes_are_the_formula(format: QuantizedFormat, seed: int) -> Non
     def expanded(suffix: str, kind: Any) -> NDArray[np.float64]:
         parameters = stored_parameters(store, f"w{suffix}", kind, g.parameter_shape(shape))
         if g.group_size is not None:
-            return np.repeat(parameters, g.group_size, axis=1)
+            return np.repeat(np.repeat(parameters, g.group_size, axis=1), g.group_rows or 1, axis=0)[:6]
         return parameters[:, None] if g.axis == 0 else parameters[None, :]
 
     codes = stored_codes(store["w.codes"].read(), format.element, 24)
@@ -264,3 +269,10 @@ def test_stored_bytes_are_the_formula(format: QuantizedFormat, seed: int) -> Non
     read = read_quantized(store, "w", quantized_tensor_type(shape, format))
     size = np.abs(codes - zero_point) * np.abs(scale) + np.abs(minimum) + np.abs(zero_point * scale)
     assert (np.abs(read.dequantize() - expected) <= 1e-6 * size).all()
+
+
+def test_a_block_has_one_scale() -> None:
+    """Nothing is stored twice: of 6x20 in blocks of 4x16 there are 2x2 scales, also where blocks are smaller."""
+    layouts = part_layouts(SHAPE, TYPES["smaller blocks"].format())
+    assert layouts[".scale"] == (np.float32, (2, 2))
+    assert layouts[".zero_point"] == (np.uint8, (2, 1))  # two codes of 3 bits

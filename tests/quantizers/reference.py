@@ -19,6 +19,7 @@ GRANULARITIES = {
     "groups": Granularity(group_size=5),
     "ragged groups": Granularity(group_size=8),
     "groups of rows": Granularity(axis=0, group_size=3),
+    "blocks": Granularity(group_size=8, group_rows=4),
 }
 
 
@@ -38,8 +39,9 @@ def parts(granularity: Granularity) -> Iterator[tuple[tuple[int, ...], tuple[sli
             for r in range(0, rows, g):
                 yield from (((r // g, c), (slice(r, r + g), slice(c, c + 1))) for c in range(columns))
         case _, int(g):
-            for r in range(rows):
-                yield from (((r, c // g), (slice(r, r + 1), slice(c, c + g))) for c in range(0, columns, g))
+            step = granularity.group_rows or 1
+            for r in range(0, rows, step):
+                yield from (((r // step, c // g), (slice(r, r + step), slice(c, c + g))) for c in range(0, columns, g))
         case _:
             raise AssertionError(granularity)
 

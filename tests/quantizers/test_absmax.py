@@ -10,6 +10,7 @@ import pytest
 from reference import GRANULARITIES, assert_nearest, parts, plain, weights
 
 from llmir.formats.elements import Integer, Minifloat
+from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedFormat
 from llmir.quantizers.registry import quantize
 
@@ -99,3 +100,14 @@ def test_a_scale_too_large_for_its_type_is_an_error() -> None:
 def test_formats_that_cannot_be_symmetric(target: QuantizedFormat, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         quantize(weights(), target, "absmax")
+
+
+def test_blocks_are_those_of_compressed_tensors() -> None:
+    """What compressed-tensors 0.20 computes for f8E4M3FN in blocks of 2x3, of which three are smaller."""
+    w = [[0.3, -1.7, 2.2, 0.01, 5.5], [1.1, 0.9, -0.4, 3.3, -6.1], [100.0, -0.2, 0.7, 0.05, 0.6]]
+    format = QuantizedFormat(Minifloat("f8E4M3FN"), granularity=Granularity(group_size=3, group_rows=2))
+    q = quantize(np.array(w, np.float32), format, "absmax")
+    scales = [["0x1.41d41ep-8", "0x1.be2be2p-7"], ["0x1.c92492p-3", "0x1.5f15f2p-10"]]
+    assert plain(q.scale).tolist() == [[float.fromhex(s) for s in row] for row in scales]
+    codes = [[103, 251, 126, 52, 125], [118, 115, 234, 119, 254], [126, 182, 69, 97, 126]]
+    assert q.codes.view(np.uint8).tolist() == codes

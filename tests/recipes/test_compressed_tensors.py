@@ -48,6 +48,8 @@ RULES: dict[str, dict[str, Any]] = {
     "W4AFP8": integers(4, FP8_TOKENS, GROUPS),
     "FP8": FP8_TENSOR | {"input_type": "f8E4M3FN", "input_granularity": "per_tensor"},
     "FP8_DYNAMIC": {"weight_type": "f8E4M3FN"} | FP8_TOKENS,
+    "FP8_BLOCK": {"weight_type": "f8E4M3FN", "weight_group_size": 128, "weight_group_rows": 128, "weight_pad": True}
+    | {"input_type": "f8E4M3FN", "input_group_size": 128, "input_pad": True, "input_dynamic": True},
     "NVFP4A16": NVFP4,
     "NVFP4": NVFP4
     | {
@@ -149,6 +151,15 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         arguments(observer="mse", strategy="channel"),
         {"weight_type": "i8", "weight_scale": "f16", "weight_method": "mse"},
     ),
+    (
+        arguments(strategy="block", block_structure=[64, 128], type="float"),
+        {"weight_type": "f8E4M3FN", "weight_group_rows": 64, "weight_group_size": 128, "weight_pad": True},
+    ),
+    (
+        arguments(strategy="block", block_structure="16x32", num_bits=4, symmetric=False, observer="mse"),
+        {"weight_type": "ui4", "weight_zero_point": "ui4", "weight_scale": "f16", "weight_method": "mse"}
+        | {"weight_group_rows": 16, "weight_group_size": 32, "weight_pad": True},
+    ),
     (inputs(symmetric=False, dynamic=True, strategy="token"), TOKENS8 | {"input_zero_point": "i8"}),
     (inputs(strategy="tensor"), {"input_type": "i8", "input_granularity": "per_tensor"}),
     (inputs(dynamic=True, group_size=64), {"input_type": "i8", "input_group_size": 64, "input_dynamic": True}),
@@ -200,7 +211,31 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "float zero point": (arguments(type="float", symmetric=False), "floats are symmetric"),
     "group size": (arguments(group_size=0), "group_size is 0, expected a positive number, or -1 for channels"),
     "no group size": (arguments(strategy="group"), "strategy 'group' needs a group_size"),
-    "block": (arguments(strategy="block", block_structure=[128, 128]), "not available yet: scales of two-dimensional"),
+    "no block": (arguments(strategy="block"), "block_structure is None, expected rows and columns, at least 2 each"),
+    "block of one row": (
+        arguments(strategy="block", block_structure=[1, 128]),
+        "block_structure is [1, 128], expected rows",
+    ),
+    "block of three": (
+        arguments(strategy="block", block_structure=[2, 2, 2]),
+        "block_structure is [2, 2, 2], expected",
+    ),
+    "block of words": (
+        arguments(strategy="block", block_structure="axb"),
+        "block_structure is 'axb', expected rows and",
+    ),
+    "block and strategy": (
+        arguments(strategy="group", group_size=2, block_structure=[2, 2]),
+        "block_structure is for strategy 'block', not 'group'",
+    ),
+    "block and group": (
+        arguments(strategy="block", group_size=2, block_structure=[2, 2]),
+        "strategy 'block' has a block_structure and no group_size",
+    ),
+    "block inputs": (
+        inputs(strategy="block", block_structure=[2, 2], dynamic=True),
+        "strategy 'block' is not for inputs, use tensor, token or group",
+    ),
     "actorder": (arguments(actorder="weight"), "actorder: not available yet"),
     "observer": (arguments(observer="imatrix_mse"), "not available yet: observer 'imatrix_mse'"),
     "dynamic weights": (arguments(dynamic=True), "weights are never dynamic"),

@@ -183,6 +183,7 @@ def left_alone(made: Recipe, model: Path) -> list[str]:
         ("Q4_K_M", []),
         ("W4A16", ["model.embed_tokens", "lm_head"]),
         ("FP8_DYNAMIC", ["model.embed_tokens", "lm_head"]),
+        ("FP8_BLOCK", ["model.embed_tokens", "lm_head"]),
         ("w3g32", ["model.embed_tokens", "lm_head"]),
     ],
 )
@@ -193,7 +194,7 @@ def test_layers(name: str, left: list[str], model: Path) -> None:
     assert left_alone(with_last_layer(with_embedding(made)), model) == []
 
 
-@pytest.mark.parametrize("name", ["W8A8", "W4A8", "FP8", "FP8_DYNAMIC", "MXFP4"])
+@pytest.mark.parametrize("name", ["W8A8", "W4A8", "FP8", "FP8_DYNAMIC", "FP8_BLOCK", "MXFP4"])
 def test_embedding_is_weight_only(name: str, model: Path) -> None:
     """Its input are ids; lm_head stays as it was."""
     made = with_embedding(recipe(name))

@@ -30,7 +30,7 @@ def exact(q: Value) -> NDArray[np.float64]:
     group, axis = q.granularity.group_size, q.granularity.axis
     for index in np.ndindex(q.codes.shape):
         if group is not None:
-            at = (*index[:-1], index[-1] // group)
+            at = (*index[:-2], index[-2] // (q.granularity.group_rows or 1), index[-1] // group)
         else:
             at = (0,) if axis is None else (index[axis],)
 
@@ -43,14 +43,20 @@ def exact(q: Value) -> NDArray[np.float64]:
 
 
 def format_of(
-    name: str, *, zp: str | None = None, min: bool = False, axis: int | None = None, group: int | None = None
-):
+    name: str,
+    *,
+    zp: str | None = None,
+    min: bool = False,
+    axis: int | None = None,
+    group: int | None = None,
+    rows: int | None = None,
+) -> QuantizedFormat:
     return QuantizedFormat(
         element(name),
         np.dtype(np.float32),
         None if zp is None else np.dtype(np.float32) if zp == "f32" else element(zp),
         np.dtype(np.float32) if min else None,
-        Granularity(axis, group),
+        Granularity(axis, group, rows),
     )
 
 
@@ -66,6 +72,8 @@ FORMATS = [
     format_of("f8E4M3FN", axis=0),
     format_of("f4E2M1FN", group=4),
     format_of("nf4", group=8),
+    format_of("f8E4M3FN", group=4, rows=2),
+    format_of("ui4", zp="ui4", group=3, rows=2),
 ]
 
 

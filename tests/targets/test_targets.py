@@ -14,10 +14,11 @@ from llmir.formats.elements import Integer, element
 from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import QuantizedFormat
 from llmir.targets.registry import FOLDER, target, target_names
-from llmir.targets.target import MatmulKernel
+from llmir.targets.target import MatmulKernel, Operand
 
 SHIPPED = (
-    "arm-i8mm", "arm-neon-dotprod", "numpy", "nvidia-sm80", "nvidia-sm90", "x86-amx", "x86-avx2", "x86-avx512-vnni",
+    "arm-i8mm", "arm-neon-dotprod", "numpy", "nvidia-sm80", "nvidia-sm90", "scalar", "x86-amx", "x86-avx-vnni",
+    "x86-avx2", "x86-avx512-vnni",
 )  # fmt: skip
 F16, BF16, F32 = np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16), np.dtype(np.float32)
 
@@ -135,3 +136,14 @@ def test_packings_take_what_their_kernels_take(name: str) -> None:
                         )
                         shape = (192, 12 * size)
                         assert kernel.weight_refusal(shape, format) is None, (kernel.name, format)
+
+
+def test_blocks_are_no_groups() -> None:
+    """A kernel that reads a scale for each row of a group does not read one for a block of rows."""
+    blocks = QuantizedFormat(Integer(8, True), granularity=Granularity(group_size=32, group_rows=4))
+    for granularity, multiple, reason in (
+        (("per_row", "per_group"), 1, "i8 with per_block, expected per_row or per_group"),
+        (("per_block",), 64, "groups of 32, expected a multiple of 64"),
+        (("per_block",), 32, None),
+    ):
+        assert Operand(("i8",), granularity, group_multiple=multiple).refusal(blocks) == reason

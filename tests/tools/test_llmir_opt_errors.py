@@ -10,7 +10,9 @@ import pytest
 from opt_runner import DEAD, SILU, TWO_ERRORS, Run, write
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, TensorType, f32
+from xdsl.ir import Operation
 from xdsl.passes import ModulePass
+from xdsl.pattern_rewriter import PatternRewriter, PatternRewriteWalker, RewritePattern
 from xdsl.utils.exceptions import PassFailedException, ShrinkException
 
 from llmir.dialects.llm import LoadWeightOp
@@ -374,6 +376,35 @@ def test_errors_of_passes_are_diagnostics(capsys: pytest.CaptureFixture[str], si
     assert Run(capsys, silu, "--break=how=input", "--verify-diagnostics").error() == (
         "llmir-opt: error: unexpected error: break: tensor 'w' is missing"
     )
+
+
+class RefuseSilu(RewritePattern):
+    def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter) -> None:
+        if op.name == "llm.silu":
+            raise ValueError("has no\nderivative")
+
+
+class RefusingPass(ModulePass):
+    name = "refuse"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        PatternRewriteWalker(RefuseSilu()).rewrite_module(op)
+
+
+def test_an_error_of_a_pattern_is_about_what_it_matched(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, silu: str, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(UNIVERSE.all_passes, "refuse", lambda: RefusingPass)
+    run = Run(capsys, silu, "-p", "cse,refuse")
+    error, note = run.diagnostics()
+    assert (run.status, run.out) == (1, "")
+    assert error == f"{silu}:2:3: error: 'llm.silu' op has no derivative (in pass refuse)"
+    assert note.startswith(f'{silu}:2:3: note: see current operation: %y = "llm.silu"(%x)')
+    assert "note" not in Run(capsys, silu, "--refuse", "--mlir-print-op-on-diagnostic=0").err
+    lines = SILU.split("\n")
+    expecting = [lines[0], "// expected-error@below {{'llm.silu' op has no derivative}}", *lines[1:]]
+    text = write(tmp_path / "e.mlir", "\n".join(expecting))
+    assert Run(capsys, text, "--refuse", "--verify-diagnostics").status == 0
 
 
 @pytest.mark.usefixtures("breaking")

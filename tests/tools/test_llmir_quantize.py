@@ -101,6 +101,7 @@ SIZES: dict[str, Size] = {
     "W4A8": grouped(4, 128),
     "FP8": lambda shape: math.prod(shape) + 4,
     "FP8_DYNAMIC": per_row(4),
+    "FP8_BLOCK": lambda shape: math.prod(shape) + 4 * math.ceil(shape[0] / 128) * math.ceil(shape[1] / 128),
     "w4g64_asym": grouped(4, 64, 4),
     "q4f16_ft": lambda shape: shape[0] * (shape[1] // 2 + 2),
     "e5m2_e5m2_f16": lambda shape: math.prod(shape) + 4,
@@ -300,6 +301,15 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
         ["-q", "W4A16", "--group-size", "100", "--pad"],
         "i4, scale=f16, symmetric=true, group_size=100",
     ),
+    "scheme of blocks": (
+        ["-q", "FP8_BLOCK", "--group-size", "64"],
+        "f8E4M3FN, scale=f32, group_size=64, group_rows=128",
+    ),
+    "blocks become channels": (
+        ["-q", "FP8_BLOCK", "--weight-granularity", "per_channel"],
+        "f8E4M3FN, scale=f32, axis=0",
+    ),
+    "inputs padded too": (["-q", "MXFP4XFP8", "--pad"], "f4E2M1FN, scale=f8E8M0FNU, group_size=32"),
     "dynamic inputs": (
         [
             *("--weight-bit-width", "8", "--input-bit-width", "8", "--input-scale-type", "dynamic"),
@@ -317,6 +327,22 @@ def test_options(case: str, model: Path, text: Path, tmp_path: Path, capsys: Cap
     types = {t["type"] for t in said["tensors"] if t["kind"] == "linear"}
     assert all(expected in type for type in types) if "pad" in case else types == {expected}
     assert abs(math.log(perplexity(capsys, tmp_path / "out", text) / perplexity(capsys, model, text))) < 0.6
+
+
+def test_blocks_of_a_configuration(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    """config_groups with blocks that divide neither the rows nor the columns; what is smaller is stated."""
+    weights = {"num_bits": 8, "type": "float", "strategy": "block", "block_structure": [48, 100]}
+    inputs = {"num_bits": 8, "type": "float", "strategy": "group", "group_size": 100, "dynamic": True}
+    group = {"targets": ["Linear"], "weights": weights, "input_activations": inputs}
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"quant_method": "compressed-tensors", "config_groups": {"g": group}}))
+    said = llmir(capsys, "quantize", model, "-c", config, "-o", tmp_path / "out", "--json").json()
+    bits = sum(8 * math.prod(s) + 32 * math.ceil(s[0] / 48) * math.ceil(s[1] / 100) for s in linears())
+    assert said["linear_bits_per_weight"] == pytest.approx(bits / sum(map(math.prod, linears())), rel=1e-12)
+    written = (tmp_path / "out" / "model.mlir").read_text()
+    assert "<128x128xf8E4M3FN, scale=f32, group_size=100, pad=72, group_rows=48, pad_rows=16>" in written
+    assert "<?x128xf8E4M3FN, scale=f32, group_size=100, pad=72>" in written
+    assert abs(math.log(perplexity(capsys, tmp_path / "out", text) / perplexity(capsys, model, text))) < 0.3
 
 
 def test_sizes_of_groups_of_outputs(model: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,8 +78,87 @@ def test_text(model: Path, capsys: Capture) -> None:
     done = llmir(capsys, "run", model, "--prompt", PROMPT, "-n", str(TOKENS))
     assert done.status == 0
     assert done.out == said["text"] + "\n"
-    assert done.err.startswith(f"{len(PROMPT)} prompt tokens")
-    assert f" {TOKENS} tokens generated" in done.err
+
+
+def test_summary(model: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of speeds and backend, for a terminal only."""
+    arguments = ("run", model, "--prompt", PROMPT, "-n", str(TOKENS), "--backend", "numpy")
+    assert llmir(capsys, *arguments).err == ""
+    monkeypatch.setattr("llmir.tools.console.on_terminal", lambda: True)
+    said = llmir(capsys, *arguments).err
+    number = r"\d+\.\d"
+    assert re.fullmatch(
+        rf"{len(PROMPT)} prompt tokens at {number} tokens/s, {TOKENS} generated at {number} tokens/s, "
+        rf"first token after \d+\.\d\d s; backend numpy\n",
+        said,
+    )
+    assert llmir(capsys, *arguments, "--json").err == ""
+
+
+def test_sampling_options(model: Path, capsys: Capture) -> None:
+    """Filters that leave one token are greedy at any temperature; each alone changes what is drawn."""
+    plain = run(capsys, model)["generated_ids"]
+    for option in (["--top-k", "1"], ["--top-p", "1e-9"], ["--min-p", "1"]):
+        assert run(capsys, model, "--temperature", "2", *option)["generated_ids"] == plain
+    drawn = run(capsys, model, "--temperature", "2")["generated_ids"]
+    assert drawn != plain
+    for option in (["--top-k", "2"], ["--top-p", "0.2"], ["--min-p", "0.5"]):
+        assert run(capsys, model, "--temperature", "2", *option)["generated_ids"] != drawn
+
+
+def test_stop_strings(model: Path, capsys: Capture) -> None:
+    said = run(capsys, model)
+    assert said["finish_reason"] == "length"
+    text, stop = said["text"], said["text"][3:6]
+    stopped = run(capsys, model, "--stop", "never in a text", "--stop", stop)
+    assert stopped["text"] == text[: text.index(stop)]
+    assert stopped["finish_reason"] == "stop_string"
+    assert said["generated_ids"][: len(stopped["generated_ids"])] == stopped["generated_ids"]
+    printed = llmir(capsys, "run", model, "--prompt", PROMPT, "-n", str(TOKENS), "--stop", stop).out
+    assert printed == text[: text.index(stop)] + "\n"
+
+
+def test_stop_ids(model: Path, capsys: Capture) -> None:
+    produced = run(capsys, model)["generated_ids"]
+    stopped = run(capsys, model, "--stop-id", str(produced[4]))
+    assert stopped["generated_ids"] == produced[: produced.index(produced[4])]
+    assert stopped["finish_reason"] == "stop_token"
+
+
+@pytest.mark.parametrize("backend", ["numpy", "reference"])
+def test_backends(backend: str, model: Path, capsys: Capture) -> None:
+    said = run(capsys, model, "--backend", backend)
+    assert (said["backend"], said["backend_reason"]) == (backend, None)
+    assert said["generated_ids"] == greedy(byte_ids(PROMPT), TOKENS)
+
+
+BAD: dict[str, tuple[list[str], int, str]] = {
+    "temperature": (["--temperature", "-1"], 2, "temperature must be a finite number from 0 up, got -1.0"),
+    "top-k": (["--top-k", "-1"], 2, "top-k must be 0 (all tokens) or more, got -1"),
+    "top-p": (["--top-p", "0"], 2, "top-p must be above 0 and at most 1, got 0.0"),
+    "min-p": (["--min-p", "1.5"], 2, "min-p must be from 0 to 1, got 1.5"),
+    "seed": (["--seed", "-1"], 2, "seed must be 0 or more, got -1"),
+    "stop": (["--stop", ""], 2, "a stop string must have at least one character"),
+    "stop id": (["--stop-id", "100000"], 1, "--stop-id: token id 100000 is outside the model's vocabulary of 259"),
+    "backend": (["--backend", "cuda"], 2, "Invalid value for '--backend': 'cuda' is not one of 'auto', 'native',"),
+    "cache": (["--kv-cache", "i4"], 2, "Invalid value for '--kv-cache': 'i4' is not one of 'f16', 'f32', 'i8', 'f8'"),
+    "cache of numpy": (
+        ["--kv-cache", "i8", "--backend", "numpy"],
+        2,
+        "--kv-cache i8: the numpy backend keeps keys and values in f32",
+    ),
+    "tokens": (["-n", "0"], 2, "Invalid value for '-n' / '--tokens': 0 is not in the range x>=1"),
+    "threads": (["--threads", "0"], 2, "Invalid value for '--threads': 0 is not in the range x>=1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_options(case: str, model: Path, capsys: Capture) -> None:
+    options, status, message = BAD[case]
+    done = llmir(capsys, "run", model, "--prompt", PROMPT, *options)
+    assert (done.status, done.out) == (status, "")
+    assert done.err.startswith(f"llmir: error: {message}")
+    assert done.err.count("\n") == 1
 
 
 def test_seeds(model: Path, capsys: Capture) -> None:

@@ -36,6 +36,7 @@ from llmir.dialects.llm.element_types import ScaleType, element_of, float_dtype,
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.values import dense_array
 from llmir.dialects.llm.weights import WeightOp
+from llmir.dialects.operation_error import OperationError
 from llmir.errors import InputError
 from llmir.formats.quantized import QuantizedArray
 from llmir.targets.registry import NUMPY
@@ -70,7 +71,8 @@ def emit_source(module: ModuleOp) -> str:
     functions = [emitter.function(op) for op in declared]
     others = [op for op in module.body.ops if not isinstance(op, func.FuncOp | WeightOp)]
     if others:
-        raise InputError(f"'{others[0].name}' at module level cannot be emitted; expected functions and weights")
+        fact = "at module level cannot be emitted; expected functions and weights"
+        raise OperationError(others[0], fact, f"'{others[0].name}' {fact}")
     constants = "".join(f"{name} = {text}\n" for text, name in emitter.constants.items())
     return "\n\n".join([HEADER + ("\n" + constants if constants else ""), *functions])
 
@@ -164,10 +166,8 @@ class _Function:
                 expression = quantized_expression(op.value, self.literal(op.result.type))
                 return self.assign(op, self.emitter.constant("constant", expression))
             case _:
-                raise InputError(
-                    f"'{op.name}' is not at kernel level and cannot be emitted; "
-                    "run lower-to-target{target=numpy} first"
-                )
+                fact = "is not at kernel level and cannot be emitted; run lower-to-target{target=numpy} first"
+                raise OperationError(op, fact, f"'{op.name}' {fact}")
 
     def assign(self, op: Operation, expression: str) -> str:
         targets = ", ".join(self.name(r) for r in op.results)
@@ -254,7 +254,7 @@ def format_expression(type: QuantizedTensorType) -> str:
     for key, parameter in (("zero_point", type.zp), ("minimum", type.min)):
         if not isinstance(parameter, NoneAttr):
             arguments.append(f"{key}={_parameter_kind(parameter)!r}")
-    for key, number in (("axis", type.axis), ("group_size", type.group_size)):
+    for key, number in (("axis", type.axis), ("group_size", type.group_size), ("group_rows", type.group_rows)):
         if not isinstance(number, NoneAttr):
             arguments.append(f"{key}={number.data}")
     return f"quantized_format({', '.join(arguments)})"

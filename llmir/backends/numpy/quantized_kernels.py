@@ -47,10 +47,11 @@ def quantized_format(
     minimum: Kind | None = None,
     axis: int | None = None,
     group_size: int | None = None,
+    group_rows: int | None = None,
     scale_rounding: str = "mx",
 ) -> QuantizedFormat:
     """A format from the names that stand in generated source."""
-    granularity = Granularity(axis, group_size)
+    granularity = Granularity(axis, group_size, group_rows)
 
     def stored(kind: Kind) -> Any:
         if isinstance(kind, str):
@@ -242,7 +243,7 @@ def _affine(a: QuantizedArray, start: int) -> tuple[Float, Float | None]:
     def at(stored: NDArray[Any] | QuantizedArray) -> Float:
         g, parameter = a.granularity, real(stored)
         if g.group_size is not None:
-            parameter = parameter[:, start // g.group_size]
+            parameter = np.repeat(parameter[:, start // g.group_size], g.group_rows or 1)[: a.codes.shape[0]]
         elif g.axis == 1:
             parameter = parameter[start : start + 1]
         column = np.broadcast_to(parameter, (a.codes.shape[0],))

@@ -73,3 +73,15 @@ builtin.module attributes {a = #llm.quantization<i8, granularity=per_channel, ax
 // -----
 // error: an input's groups run along its last dimension; remove axis
 builtin.module attributes {a = #llm.scheme<input=#llm.quantization<i8, group_size=4, axis=0, dynamic=true>>} {}
+// -----
+// error: group_rows is for groups; give group_size too, or remove group_rows
+builtin.module attributes {a = #llm.quantization<i8, group_rows=4>} {}
+// -----
+// error: blocks lie in the last two dimensions; remove axis or group_rows
+builtin.module attributes {a = #llm.quantization<i8, group_size=4, axis=0, group_rows=4>} {}
+// -----
+// error: group_rows must be at least 2, got 0; remove it for groups of one row
+builtin.module attributes {a = #llm.quantization<i8, group_size=4, group_rows=0>} {}
+// -----
+// error: an input's groups are parts of one row; remove group_rows
+builtin.module attributes {a = #llm.scheme<input=#llm.quantization<i8, group_size=4, group_rows=4>>} {}

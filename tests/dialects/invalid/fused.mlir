@@ -153,3 +153,27 @@ func.func @f(%x: !llm.quantized_tensor<2x8xi8>, %w: !llm.quantized_tensor<4x8xi8
   %r = llm.quantized_matmul(%x, %w) bias(%b) : (!llm.quantized_tensor<2x8xi8>, !llm.quantized_tensor<4x8xi8>, tensor<4xi16>) -> tensor<2x4xf32>
   func.return
 }
+// -----
+// error: but the weight has a scale for each block of 2x4
+func.func @f(%x: !llm.quantized_tensor<2x8xi8>, %w: !llm.quantized_tensor<4x8xi8, scale=f32, group_size=4, group_rows=2>) {
+  %r = llm.quantized_matmul(%x, %w) {out_scale = dense<1.0> : tensor<1xf32>} : (!llm.quantized_tensor<2x8xi8>, !llm.quantized_tensor<4x8xi8, scale=f32, group_size=4, group_rows=2>) -> !llm.quantized_tensor<2x4xi8>
+  func.return
+}
+// -----
+// error: is not transposed by [2, 1, 0]: its blocks would not lie in the last two dimensions
+func.func @f(%w: !llm.quantized_tensor<2x4x8xi8, scale=f32, group_size=4, group_rows=2>) {
+  %r = llm.transpose(%w) {permutation = array<i64: 2, 1, 0>} : (!llm.quantized_tensor<2x4x8xi8, scale=f32, group_size=4, group_rows=2>) -> !llm.quantized_tensor<8x4x2xi8, scale=f32, group_size=2, group_rows=4>
+  func.return
+}
+// -----
+// error: is not transposed by [1, 0]: the second level of its scales would have groups along the rows
+func.func @f(%w: !llm.quantized_tensor<4x8xi8, scale=!llm.scale<ui6, scale=f16, group_size=2>, group_size=4, group_rows=2>) {
+  %r = llm.transpose(%w) {permutation = array<i64: 1, 0>} : (!llm.quantized_tensor<4x8xi8, scale=!llm.scale<ui6, scale=f16, group_size=2>, group_size=4, group_rows=2>) -> !llm.quantized_tensor<8x4xi8, scale=!llm.scale<ui6, scale=f16, group_size=2>, group_size=2, group_rows=4>
+  func.return
+}
+// -----
+// error: result is !llm.quantized_tensor<8x4xi8, scale=f32, group_size=4, group_rows=2>, expected !llm.quantized_tensor<8x4xi8, scale=f32, group_size=2, group_rows=4>
+func.func @f(%w: !llm.quantized_tensor<4x8xi8, scale=f32, group_size=4, group_rows=2>) {
+  %r = llm.transpose(%w) {permutation = array<i64: 1, 0>} : (!llm.quantized_tensor<4x8xi8, scale=f32, group_size=4, group_rows=2>) -> !llm.quantized_tensor<8x4xi8, scale=f32, group_size=4, group_rows=2>
+  func.return
+}

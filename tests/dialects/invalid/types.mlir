@@ -61,7 +61,7 @@ func.func private @f(!llm.quantized_tensor<1000x4xi8, group_size=128, axis=0>)
 // error: pad is 8, but groups of 128 over dimension 1 of size 1000 need pad=24
 func.func private @f(!llm.quantized_tensor<4x1000xi8, group_size=128, pad=8>)
 // -----
-// error: unknown parameter 'zero', expected one of scale, zp, min, symmetric, group_size, axis, pad
+// error: unknown parameter 'zero', expected one of scale, zp, min, symmetric, group_size, axis, pad, group_rows, pad_rows
 func.func private @f(!llm.quantized_tensor<4xi8, zero=i8>)
 // -----
 // error: parameter 'axis' is given twice
@@ -135,3 +135,33 @@ func.func private @f(!llm.mixed_quantized_tensor<!llm.mixed<i8,i4>, scale=f32>)
 // -----
 // error: unknown parameter 'axis', expected one of scale
 func.func private @f(!llm.mixed_quantized_tensor<4x!llm.mixed<i8,i4>, axis=0>)
+// -----
+// error: group_rows is for groups; give group_size too, or remove group_rows
+func.func private @f(!llm.quantized_tensor<4x8xi8, group_rows=2>)
+// -----
+// error: pad_rows is for blocks; give group_rows too, or remove pad_rows
+func.func private @f(!llm.quantized_tensor<4x8xi8, group_size=4, pad_rows=2>)
+// -----
+// error: blocks lie in the last two dimensions; remove axis or group_rows
+func.func private @f(!llm.quantized_tensor<4x8xi8, group_size=4, axis=1, group_rows=2>)
+// -----
+// error: group_rows needs two dimensions, the tensor has 1
+func.func private @f(!llm.quantized_tensor<8xi8, group_size=4, group_rows=2>)
+// -----
+// error: group_rows must be at least 2, got 1; remove it for groups of one row
+func.func private @f(!llm.quantized_tensor<4x8xi8, group_size=4, group_rows=1>)
+// -----
+// error: blocks of one column are groups of rows: say group_size=2, axis=0
+func.func private @f(!llm.quantized_tensor<4x8xi8, group_size=1, group_rows=2>)
+// -----
+// error: group_rows 3 does not divide dimension 0 of size 4; use a divisor, or say pad_rows=2
+func.func private @f(!llm.quantized_tensor<4x8xi8, group_size=4, group_rows=3>)
+// -----
+// error: pad_rows is 1, but groups of 3 over dimension 1 of size 4 need pad_rows=2
+func.func private @f(!llm.quantized_tensor<2x4x8xi8, group_size=4, group_rows=3, pad_rows=1>)
+// -----
+// error: pad_rows needs a static size, dimension 0 is dynamic
+func.func private @f(!llm.quantized_tensor<?x8xi8, group_size=4, group_rows=3, pad_rows=1>)
+// -----
+// error: group_size 128 does not divide dimension 1 of size 1000; use a divisor, or say pad=24
+func.func private @f(!llm.quantized_tensor<4x1000xi8, group_size=128, group_rows=2>)

@@ -47,4 +47,4 @@ func.func @main(%ids: tensor<?xi64>) -> tensor<?x4xf32> {
 // BLOCK: pass 'assign-gguf-types': unknown block type 'Q4_K_M', expected one of Q4_0,
 // PATTERN: assign-gguf-types: pattern 'k_proj' matches none of 6 layers; the nearest layer is
 // REQUIRED: pass 'assign-gguf-types' needs the option 'type'
-// AGAIN: assign-gguf-types: 4 layers are quantized already, such as 'model.layers.0.self_attn.v_proj'; start from the original model
+// AGAIN: assign-gguf-types.mlir:15:3: error: 'llm.quantized_matmul' op 4 layers are quantized already, such as 'model.layers.0.self_attn.v_proj'; start from the original model

@@ -22,7 +22,7 @@
 // GROUP: assign-schemes: group_size is given exactly when granularity is per_group
 // METHOD: assign-schemes: absmax scales are symmetric and have no zero point; use minmax or mse
 // INPUT: assign-schemes: an input's rows are tokens: use per_token instead of per_channel
-// INPUT-GROUP: layer 'y': group_size 3 does not divide dimension 1 of size 8
+// INPUT-GROUP: assign-schemes-invalid.mlir:30:3: error: 'llm.linear' op group_size 3 of its input does not divide the input size 8
 // NOTHING: assign-schemes: a scheme quantizes the weight, the input or both; leave it out otherwise
 
 func.func @main(%x: tensor<?x8xf32>) {

@@ -42,7 +42,7 @@ func.func @main(%ids: tensor<?xi64>) {
 // RULES-NEXT: %y = llm.linear(%x, %table) {module = "lm_head", llm.scheme = #llm.scheme<weight=#llm.quantization<i6, scale=f32, granularity=per_channel, method=absmax>>}
 
 // NOTHING: assign-schemes: pattern 'model.layers.0.mlp.up_prj' matches none of 4 layers; the nearest layer is 'model.layers.0.mlp.up_proj'
-// DIVIDE: layer 'model.layers.0.mlp.gate_proj': group_size 48 does not divide its input size 64; use a divisor, or allow a short last group with weight-pad (llmir quantize --pad)
+// DIVIDE: assign-schemes.mlir:20:3: error: 'llm.linear' op group_size 48 does not divide its input size 64; use a divisor, or allow a short last group with weight-pad (llmir quantize --pad)
 // PAD: granularity=per_group, group_size=48, method=absmax, pad=true
 
 // scales and minima that are quantized themselves, as in GGUF's Q4_K

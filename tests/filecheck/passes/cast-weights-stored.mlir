@@ -17,5 +17,5 @@
 // SOME:      %[[A:.*]] = llm.load_weight @a.weight : tensor<2xf32>
 // SOME-NEXT: %[[B:.*]] = llm.load_weight @b.weight : tensor<2xf16>
 
-// WIDE: tensor 'a.weight': a magnitude of 70000 does not fit float16; keep a wider type
+// WIDE: model.mlir:3:3: error: 'llm.weight' op a magnitude of 70000 does not fit float16; keep a wider type
 // NONE: cast-weights: pattern 'c' matches none of 2 {{.*}}; the nearest {{.*}} is '{{.*}}'

@@ -4,8 +4,8 @@
 // RUN: not llmir-opt %s -p 'declare-layers{weight="fc.weight"}' 2>&1 | filecheck %s --check-prefix=TWICE
 
 // KIND: declare-layers: unknown kind of layer 'conv', expected linear or embedding
-// SHAPE: declare-layers: 'b' is 3, which cannot be 2x2; a layer's weight has two dimensions N,K
-// TWICE: declare-layers: 'fc.weight' is part of a layer already
+// SHAPE: declare-layers.mlir:15:3: error: 'llm.weight' op 'b' is 3, which cannot be 2x2; a layer's weight has two dimensions N,K
+// TWICE: declare-layers.mlir:19:3: error: 'llm.weight' op 'fc.weight' is part of a layer already
 
 // CHECK: builtin.module
 builtin.module attributes {llm.no_weights} {

@@ -20,4 +20,4 @@ func.func @main(%x: tensor<?x2xf32>) -> tensor<?x2xf32> attributes {llm.calibrat
 // CHECK-NEXT: llm.linear(%[[D]], %[[W]]) {module = "layer", llm.scheme = #llm.scheme<input=#llm.quantization<i8, scale=f32, granularity=per_tensor, method=absmax>>}
 
 // NONE: error: insert-observers: no layer has a static input scheme; run assign-schemes first
-// ZERO: error: insert-observers: layer 'layer': observed scales are symmetric and per_tensor, its input scheme is #llm.quantization<ui8, scale=f32, zp=ui8, granularity=per_tensor, method=minmax>
+// ZERO: insert-observers.mlir:9:3: error: 'llm.linear' op observed scales are symmetric and per_tensor, its input scheme is #llm.quantization<ui8, scale=f32, zp=ui8, granularity=per_tensor, method=minmax>

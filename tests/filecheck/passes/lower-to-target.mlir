@@ -4,7 +4,7 @@
 // RUN: not llmir-opt %s -t numpy 2>&1 | filecheck %s --check-prefix=LEVEL
 
 // TARGET: unknown target 'abacus', expected one of arm-i8mm, {{.*}}numpy, {{.*}}, or the path of a .toml file
-// LEVEL: 'llm.load_weight' is not at kernel level and cannot be emitted; run lower-to-target{target=numpy} first
+// LEVEL: lower-to-target.mlir:{{[0-9]+}}:3: error: 'llm.load_weight' op is not at kernel level and cannot be emitted; run lower-to-target{target=numpy} first
 
 llm.weight @norm : tensor<8xf16>
 llm.weight @w : !llm.quantized_tensor<4x8xi4, scale=f16, symmetric=true, group_size=4>

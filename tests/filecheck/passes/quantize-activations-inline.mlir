@@ -16,8 +16,8 @@
 // CHECK-NEXT: %[[V:.*]] = llm.linear(%[[F]], %w)
 // CHECK-NEXT: func.return %[[Y]], %[[Z]], %[[V]]
 
-// CHANNEL: layer 'y': was calibrated per channel, static scales need granularity=tensor
-// RANGE: layer 'z': an asymmetric input needs its range; calibrate with statistic=minmax
+// CHANNEL: quantize-activations-inline.mlir:23:3: error: 'llm.linear' op was calibrated per channel, static scales need granularity=tensor
+// RANGE: quantize-activations-inline.mlir:24:3: error: 'llm.linear' op an asymmetric input needs its range; calibrate with statistic=minmax
 func.func @main(%x: tensor<?x2xf32>) -> (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>) attributes {llm.calibration = [[dense<[[4.0, -2.375]]> : tensor<1x2xf32>]]} {
   %w = arith.constant dense<[[0.5, 0.0], [0.0, 0.5]]> : tensor<2x2xf32>
   %y = llm.linear(%x, %w) {llm.scheme = #llm.scheme<input=#llm.quantization<i8>>} : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>

@@ -35,4 +35,4 @@ func.func @static(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>) {
   func.return
 }
 
-// ERROR: layer 'a': its static input scheme needs statistics; run calibrate first, or use a dynamic scheme
+// ERROR: quantize-activations.mlir:15:3: error: 'llm.linear' op its static input scheme needs statistics; run calibrate first, or use a dynamic scheme

@@ -3,7 +3,7 @@
 
 // MLC-LLM measures magnitudes in float16, which ends at 65504; 114688 / 448 is the scale of an absmax.
 
-// CHECK: layer 'layer': a magnitude of 114688 does not fit float16
+// CHECK: update-observed-scales-invalid.mlir:8:3: error: 'llm.linear' op a magnitude of 114688 does not fit float16
 func.func @main(%x: tensor<?x2xf32>, %w: tensor<2x2xf32>) -> tensor<?x2xf32> attributes {llm.calibration = [[dense<[[114688.0, 1.0]]> : tensor<1x2xf32>, dense<1.0> : tensor<2x2xf32>]]} {
   %y = llm.linear(%x, %w) {module = "layer"} : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
   func.return %y : tensor<?x2xf32>

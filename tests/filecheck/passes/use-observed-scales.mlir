@@ -18,5 +18,5 @@ func.func @main(%x: tensor<?x2xf32>) -> tensor<?x2xf32> attributes {llm.calibrat
 // CHECK-NEXT: %[[D:.*]] = llm.dequantize(%[[Q]])
 // CHECK-NEXT: llm.linear(%[[D]], %[[W]]) {module = "layer"}
 
-// UNMEASURED: error: use-observed-scales: layer 'layer': its input scale is not measured yet; run llmir calibrate on the program
+// UNMEASURED: use-observed-scales.mlir:9:3: error: 'llm.linear' op its input scale is not measured yet; run llmir calibrate on the program
 // NONE: error: use-observed-scales: the program has no observers; give --calibration FILE, or start from a program made with -q e4m3_e4m3_f16_max_calibrate

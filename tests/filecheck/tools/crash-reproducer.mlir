@@ -15,7 +15,7 @@ builtin.module {
 
 // CHECK: llmir-opt: error: Failures have been detected while processing an MLIR pass pipeline
 // CHECK: note: Pipeline failed while executing 'quantize-weights' on 'builtin.module' operation: reproducer generated at `{{.*}}.mlir`
-// CHECK: llmir-opt: error: quantize-weights: {{.*}}there is no tensor 'w'
+// CHECK: crash-reproducer.mlir:7:3: error: 'llm.weight' op {{.*}}there is no tensor 'w'
 
 // FILE:      llm.silu
 // FILE:      {-#
@@ -25,5 +25,5 @@ builtin.module {
 // FILE-NEXT:       disable_threading: true,
 // FILE-NEXT:       verify_each: true
 
-// AGAIN: error: quantize-weights: {{.*}}there is no tensor 'w'
+// AGAIN: error: 'llm.weight' op {{.*}}there is no tensor 'w'
 // NONE: error: {{.*}}crash-reproducer.mlir: not a reproducer, it has no external_resources with mlir_reproducer

@@ -43,4 +43,4 @@ builtin.module {
 // FAILURE-NOT: Dump After CanonicalizePass
 // FAILURE:     // -----// IR Dump After WeightQuantizationPass Failed (quantize-weights) //----- //
 // FAILURE:     func.func @f
-// FAILURE:     llmir-opt: error: quantize-weights: {{.*}}there is no tensor 'w'
+// FAILURE:     print-ir.mlir:9:3: error: 'llm.weight' op {{.*}}there is no tensor 'w'

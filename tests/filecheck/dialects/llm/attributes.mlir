@@ -26,7 +26,9 @@ builtin.module attributes {
 // CHECK-SAME: k_linear = #llm.rope_scaling<linear, factor=2.0>
   l_llama3 = #llm.rope_scaling<llama3, factor=8, low_freq_factor=1.0, high_freq_factor=4.0, original_context=8192>,
 // CHECK-SAME: l_llama3 = #llm.rope_scaling<llama3, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_context=8192>
-  m_small = #llm.rope_scaling<linear, factor=1.0e-5>
+  m_small = #llm.rope_scaling<linear, factor=1.0e-5>,
 // CHECK-SAME: m_small = #llm.rope_scaling<linear, factor=1.0e-05>
+  n_blocks = #llm.quantization<f8E4M3FN, group_rows=64, group_size=128, pad=true>
+// CHECK-SAME: n_blocks = #llm.quantization<f8E4M3FN, scale=f32, granularity=per_group, group_size=128, group_rows=64, method=absmax, pad=true>
 } {
 }

@@ -24,6 +24,12 @@ func.func private @dynamic(!llm.quantized_tensor<?x1024xi8, scale=f32, axis=0>)
 // CHECK: (!llm.quantized_tensor<?x1024xi8, scale=f32, axis=0>)
 func.func private @dynamic_groups(!llm.quantized_tensor<4x?xi8, scale=f32, group_size=32>)
 // CHECK: (!llm.quantized_tensor<4x?xi8, scale=f32, group_size=32>)
+func.func private @blocks(!llm.quantized_tensor<256x512xf8E4M3FN, scale=f32, group_size=128, group_rows=128>)
+// CHECK: (!llm.quantized_tensor<256x512xf8E4M3FN, scale=f32, group_size=128, group_rows=128>)
+func.func private @smaller_blocks(!llm.quantized_tensor<3x192x200xi8, pad_rows=64, group_rows=128, pad=56, group_size=128>)
+// CHECK: (!llm.quantized_tensor<3x192x200xi8, scale=f32, group_size=128, pad=56, group_rows=128, pad_rows=64>)
+func.func private @dynamic_blocks(!llm.quantized_tensor<?x?xi8, scale=f32, group_size=128, group_rows=128>)
+// CHECK: (!llm.quantized_tensor<?x?xi8, scale=f32, group_size=128, group_rows=128>)
 
 // zero points and minima
 func.func private @float_zero_point(!llm.quantized_tensor<4x64xi4, scale=f16, zp=f16, group_size=64>)

@@ -1,0 +1,741 @@
+"""The operations of a kernel step that compute. Operands are memrefs with rows first; `into(...)` is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import ClassVar
+
+from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
+    FloatAttr,
+    IndexType,
+    IntegerAttr,
+    IntegerType,
+    MemRefType,
+    StringAttr,
+    UnitAttr,
+    f32,
+    i8,
+    i32,
+    i64,
+)
+from xdsl.ir import Attribute, SSAValue
+from xdsl.irdl import (
+    BaseAttr,
+    ParsePropInAttrDict,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    opt_prop_def,
+    prop_def,
+)
+from xdsl.utils.exceptions import VerifyException
+
+from llmir.dialects.call_format import SEGMENTS
+from llmir.dialects.kernel_access import (
+    Access,
+    Partition,
+    StepKernel,
+    check_f32,
+    check_like,
+    check_shape,
+    memref,
+    place_of,
+    shape,
+)
+from llmir.dialects.kernel_schedule import ScheduleAttr
+from llmir.dialects.kernel_types import COLUMNS, FOLDED_ROWS, HEADS, REPLICATED, ROWS, SplitAttr, TilesType
+from llmir.dialects.llm.types import shape_text
+from llmir.formats.native_tiles import common_run
+
+BUFFER = BaseAttr(MemRefType)
+PACKED = BaseAttr(TilesType)
+COUNT = IntegerAttr.constr(i64)
+ROW_PARTS = (REPLICATED, ROWS, FOLDED_ROWS)
+POINT_PARTS = (*ROW_PARTS, COLUMNS, HEADS)
+HEAD_PARTS = (ROWS, HEADS)
+
+GATES = ("silu", "gelu", "gelu_tanh")
+ACTIVATIONS = (*GATES, "relu")
+STORE, ADD = "store", "add"
+EPILOGUES = (STORE, ADD, *(f"gated_{gate}" for gate in GATES))
+
+
+def _check_vector(value: SSAValue | None, name: str, size: int) -> None:
+    if value is not None:
+        check_f32(value, name)
+        check_shape(value, name, (size,), "a value for each column")
+
+
+@irdl_op_definition
+class EmbedOp(StepKernel):
+    """output[m] = row ids[m] of the packed table [V, H]. An id that is no row is the caller's to refuse."""
+
+    name = "kernel.embed"
+    WORDS: ClassVar = {"into": ("output",)}
+    PARTS: ClassVar = ROW_PARTS
+
+    ids = operand_def(BUFFER)
+    table = operand_def(PACKED)
+    output = operand_def(BUFFER)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, ids: SSAValue, table: SSAValue, output: SSAValue, split: SplitAttr):
+        super().__init__(operands=[ids, table, output], properties={"split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes."""
+        check_f32(self.output, "output")
+        ids = memref(self.ids)
+        if ids is None or ids.element_type != i64 or len(shape(self.ids)) != 1:
+            raise VerifyException(f"ids are {self.ids.type}, expected a memref of one dimension of i64")
+        check_shape(self.output, "output", (shape(self.ids)[0], shape(self.table)[1]), "[rows, H]")
+
+
+@irdl_op_definition
+class EmbedPositionsOp(StepKernel):
+    """output[m] = row `position` + m + `offset` of the packed table of learned positions.
+
+    A call that ends beyond `count` positions is the caller's to refuse.
+    """
+
+    name = "kernel.embed_positions"
+    WORDS: ClassVar = {"into": ("output",)}
+    PARTS: ClassVar = ROW_PARTS
+
+    table = operand_def(PACKED)
+    position = operand_def(IndexType)
+    output = operand_def(BUFFER)
+    count = prop_def(COUNT)
+    offset = prop_def(COUNT)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(
+        self,
+        table: SSAValue,
+        position: SSAValue,
+        output: SSAValue,
+        count: IntegerAttr[IntegerType],
+        offset: IntegerAttr[IntegerType],
+        split: SplitAttr,
+    ):
+        super().__init__(
+            operands=[table, position, output], properties={"count": count, "offset": offset, "split": split}
+        )
+
+    def verify_kernel(self) -> None:
+        """Check shapes and that the table has the rows."""
+        check_f32(self.output, "output")
+        check_shape(self.output, "output", (shape(self.output)[0], shape(self.table)[1]), "[rows, H]")
+        rows, last = shape(self.table)[0], self.count.value.data + self.offset.value.data
+        if self.count.value.data < 1 or self.offset.value.data < 0 or last > rows:
+            raise VerifyException(f"{last} rows are needed for count and offset, the table has {rows}")
+
+
+class _Norm(StepKernel):
+    WORDS: ClassVar = {"into": ("output",)}
+    WHOLE: ClassVar = ("weight", "bias")
+    PARTS: ClassVar = (*ROW_PARTS, HEADS)
+
+
+@irdl_op_definition
+class RMSNormOp(_Norm):
+    """input / sqrt(mean(input^2, last dimension) + epsilon) * weight. The output may be the input."""
+
+    name = "kernel.rms_norm"
+
+    input = operand_def(BUFFER)
+    weight = operand_def(BUFFER)
+    output = operand_def(BUFFER)
+    epsilon = prop_def(FloatAttr)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, input: SSAValue, weight: SSAValue, output: SSAValue, epsilon: FloatAttr, split: SplitAttr):
+        super().__init__(operands=[input, weight, output], properties={"epsilon": epsilon, "split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes."""
+        check_f32(self.input, "input")
+        check_like(self.output, "output", self.input, "input")
+        _check_vector(self.weight, "weight", shape(self.input)[-1])
+
+
+@irdl_op_definition
+class LayerNormOp(_Norm):
+    """(input - mean) / sqrt(variance + epsilon) * weight + bias over the last dimension. The output may be the input."""
+
+    name = "kernel.layer_norm"
+    WORDS: ClassVar = {"bias": ("bias",), "into": ("output",)}
+
+    input = operand_def(BUFFER)
+    weight = opt_operand_def(BUFFER)
+    bias = opt_operand_def(BUFFER)
+    output = operand_def(BUFFER)
+    epsilon = prop_def(FloatAttr)
+
+    irdl_options = (SEGMENTS, ParsePropInAttrDict())
+
+    def __init__(
+        self,
+        input: SSAValue,
+        weight: SSAValue | None,
+        bias: SSAValue | None,
+        output: SSAValue,
+        epsilon: FloatAttr,
+        split: SplitAttr,
+    ):
+        super().__init__(
+            operands=[input, [] if weight is None else [weight], [] if bias is None else [bias], output],
+            properties={"epsilon": epsilon, "split": split},
+        )
+
+    def verify_kernel(self) -> None:
+        """Check shapes."""
+        check_f32(self.input, "input")
+        check_like(self.output, "output", self.input, "input")
+        _check_vector(self.weight, "weight", shape(self.input)[-1])
+        _check_vector(self.bias, "bias", shape(self.input)[-1])
+
+
+@irdl_op_definition
+class QuantizeRowsOp(StepKernel):
+    """Codes of f32 rows [M, K] as `llm.quantize` has them, their scales, and plain sums of codes.
+
+    codes [M, K] i8, scales [M, G] f32: one for each K / G columns, sums [M, S] i32: of each `run` columns, of which the
+    last may be fewer. The codes have `bits` bits and are symmetric. Without `scale` the scales are chosen from the values (absmax) and rounded to
+    `scale_type`; with it they are that constant. With `encoded` (as `llm.encode`) the values are in units of the scale
+    already: they are rounded as they are.
+    """
+
+    name = "kernel.quantize_rows"
+    WORDS: ClassVar = {"into": ("codes", "scales", "sums")}
+    OUTPUTS: ClassVar = ("codes", "scales", "sums")
+    PARTS: ClassVar = ROW_PARTS
+
+    input = operand_def(BUFFER)
+    codes = operand_def(BUFFER)
+    scales = operand_def(BUFFER)
+    sums = operand_def(BUFFER)
+    bits = prop_def(COUNT)
+    run = prop_def(COUNT)
+    scale_type = prop_def(Attribute)
+    scale = opt_prop_def(FloatAttr)
+    encoded = opt_prop_def(UnitAttr)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(
+        self,
+        input: SSAValue,
+        codes: SSAValue,
+        scales: SSAValue,
+        sums: SSAValue,
+        bits: int,
+        run: int,
+        scale_type: Attribute,
+        scale: FloatAttr | None,
+        split: SplitAttr,
+        *,
+        encoded: bool = False,
+    ):
+        super().__init__(
+            operands=[input, codes, scales, sums],
+            properties={
+                "bits": IntegerAttr(bits, i64),
+                "run": IntegerAttr(run, i64),
+                "scale_type": scale_type,
+                "scale": scale,
+                "encoded": UnitAttr() if encoded else None,
+                "split": split,
+            },
+        )
+
+    def verify_kernel(self) -> None:
+        """Check shapes and types."""
+        check_f32(self.input, "input")
+        if self.encoded is not None and self.scale is None:
+            raise VerifyException("encoded values are in units of a constant scale; give scale")
+        check_shape(self.codes, "codes", shape(self.input), "the input's shape")
+        rows, k = shape(self.input)[0], shape(self.input)[-1]
+        for name, value, element in (("codes", self.codes, i8), ("scales", self.scales, f32), ("sums", self.sums, i32)):
+            type = memref(value)
+            assert type is not None
+            if type.element_type != element:
+                raise VerifyException(f"{name} are {type}, expected {element}")
+        parts = shape(self.scales)
+        if len(parts) != 2 or parts[0] != rows or k % parts[1]:
+            raise VerifyException(
+                f"scales are {shape_text(parts)}, expected a number of columns that divides {k} and "
+                f"{shape_text((rows,))} rows"
+            )
+        run = self.run.value.data
+        if run < 1:
+            raise VerifyException(f"run must be at least 1, got {run}")
+        check_shape(self.sums, "sums", (rows, -(-k // run)), "[rows, K / run]")
+        if not 2 <= self.bits.value.data <= 8:
+            raise VerifyException(f"codes have 2 to 8 bits, got {self.bits.value.data}")
+
+
+@irdl_op_definition
+class MatmulOp(StepKernel):
+    """output [M, N] = input [M, K] times the transpose of the packed weight [N, K], plus bias [N].
+
+    input is f32, or i8 codes with `quantized(scales, sums)` as `kernel.quantize_rows` makes them. `activation` is what
+    products are computed in: `i8` for codes, `f32` or `bf16` (inputs rounded to it) for floats. Epilogues: `store`;
+    `add` to what the output holds; `gated_silu`, `gated_gelu`, `gated_gelu_tanh` for two interleaved weights:
+    activation(first product) * second product (a bias has those of the first, then those of the second).
+    """
+
+    name = "kernel.matmul"
+    WORDS: ClassVar = {"quantized": ("scales", "sums"), "bias": ("bias",), "into": ("output",)}
+    WHOLE: ClassVar = ("input", "scales", "sums", "bias")
+    PARTS: ClassVar = (COLUMNS,)
+
+    input = operand_def(BUFFER)
+    weight = operand_def(PACKED)
+    scales = opt_operand_def(BUFFER)
+    sums = opt_operand_def(BUFFER)
+    bias = opt_operand_def(BUFFER)
+    output = operand_def(BUFFER)
+    activation = prop_def(StringAttr)
+    epilogue = prop_def(StringAttr)
+    schedule = prop_def(BaseAttr(ScheduleAttr))
+
+    irdl_options = (SEGMENTS, ParsePropInAttrDict())
+
+    def __init__(
+        self,
+        input: SSAValue,
+        weight: SSAValue,
+        output: SSAValue,
+        *,
+        activation: str,
+        epilogue: str,
+        schedule: ScheduleAttr,
+        split: SplitAttr,
+        quantized: tuple[SSAValue, SSAValue] | None = None,
+        bias: SSAValue | None = None,
+    ):
+        scales, sums = ([], []) if quantized is None else ([quantized[0]], [quantized[1]])
+        super().__init__(
+            operands=[input, weight, scales, sums, [] if bias is None else [bias], output],
+            properties={
+                "activation": StringAttr(activation),
+                "epilogue": StringAttr(epilogue),
+                "schedule": schedule,
+                "split": split,
+            },
+        )
+
+    @property
+    def tiles(self) -> TilesType:
+        """The type of the packed weight."""
+        assert isinstance(self.weight.type, TilesType)
+        return self.weight.type
+
+    def accesses(self) -> Iterator[Access]:
+        """With `add` the output is read too."""
+        if self.epilogue.data == ADD:
+            yield Access(self.output, False, self.partition(self.output))
+        yield from super().accesses()
+
+    def verify_kernel(self) -> None:
+        """Check shapes, types and what belongs together."""
+        check_f32(self.output, "output")
+        tiles, (n, k) = self.tiles, self.tiles.matrix
+        if self.epilogue.data not in EPILOGUES:
+            raise VerifyException(f"unknown epilogue '{self.epilogue.data}', expected one of {', '.join(EPILOGUES)}")
+        gated = self.epilogue.data not in (STORE, ADD)
+        if gated != (tiles.interleave.data == 2):
+            raise VerifyException("a gated epilogue is for two interleaved weights, and they for it")
+        rows = shape(self.output)[0]
+        check_shape(self.input, "input", (rows, k), "[rows, K]")
+        check_shape(self.output, "output", (rows, n), "[rows, N]")
+        _check_vector(self.bias, "bias", n * tiles.interleave.data)
+        if self.split.number != tiles.tile.data:
+            raise VerifyException(f"is split by columns of {self.split.number}, expected those of a tile, {tiles.tile.data}")
+        self._verify_input(k)
+
+    def _verify_input(self, k: int) -> None:
+        type = memref(self.input)
+        assert type is not None
+        codes = type.element_type == i8
+        if codes != (self.scales is not None):
+            raise VerifyException("codes come with quantized(scales, sums), floats without")
+        expected = ("i8",) if codes else ("f32", "bf16")
+        if self.activation.data not in expected:
+            raise VerifyException(f"activation is '{self.activation.data}', expected {' or '.join(expected)}")
+        if self.scales is None or self.sums is None:
+            check_f32(self.input, "input")
+            return
+        scales, sums = shape(self.scales)[-1], shape(self.sums)[-1]
+        run = common_run(self.tiles.layout, k // scales)
+        if sums != -(-k // run):
+            raise VerifyException(
+                f"there are {sums} sums for K = {k}, expected one for each run of {run} codes, which share the "
+                "parameters of input and weight"
+            )
+
+
+@irdl_op_definition
+class RopeOp(StepKernel):
+    """Rotates the heads [M, H, D] of `output`, in place, by rows `position` + m of a `kernel.rope_table`."""
+
+    name = "kernel.rope"
+    WORDS: ClassVar = {"into": ("output",)}
+    WHOLE: ClassVar = ("table",)
+    UPDATED: ClassVar = ("output",)
+    PARTS: ClassVar = (*HEAD_PARTS, FOLDED_ROWS)
+
+    table = operand_def(BUFFER)
+    position = operand_def(IndexType)
+    output = operand_def(BUFFER)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, table: SSAValue, position: SSAValue, output: SSAValue, split: SplitAttr):
+        super().__init__(operands=[table, position, output], properties={"split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes."""
+        check_f32(self.output, "output")
+        if len(shape(self.output)) != 3 or shape(self.table)[-1] > shape(self.output)[-1]:
+            raise VerifyException(
+                f"output is {shape_text(shape(self.output))}, expected [rows, heads, D] with D of at least "
+                f"{shape(self.table)[-1]}, the table's"
+            )
+        _check_heads(self, self.output, "output")
+
+
+def _check_heads(op: StepKernel, value: SSAValue, name: str) -> None:
+    if op.split.kind.data == HEADS and shape(value)[1] % op.split.number:
+        raise VerifyException(f"{shape(value)[1]} heads of {name} are not divided into {op.split.number}")
+
+
+@irdl_op_definition
+class AppendCacheOp(StepKernel):
+    """Writes keys and values [M, kv_heads, D] into a layer's cache from token `position` on, in its element type."""
+
+    name = "kernel.append_cache"
+    WORDS: ClassVar = {"into": ("keys", "values")}
+    OUTPUTS: ClassVar = ("keys", "values")
+    PARTS: ClassVar = HEAD_PARTS
+
+    key = operand_def(BUFFER)
+    value = operand_def(BUFFER)
+    position = operand_def(IndexType)
+    keys = operand_def(BUFFER)
+    values = operand_def(BUFFER)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(
+        self, key: SSAValue, value: SSAValue, position: SSAValue, keys: SSAValue, values: SSAValue, split: SplitAttr
+    ):
+        super().__init__(operands=[key, value, position, keys, values], properties={"split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes."""
+        check_f32(self.key, "key")
+        check_like(self.value, "value", self.key, "key")
+        _check_cache(self, self.key, "key", self.keys, self.values)
+
+
+def _check_cache(op: StepKernel, value: SSAValue, name: str, keys: SSAValue, values: SSAValue) -> None:
+    heads, size = shape(keys)[0], shape(keys)[2]
+    if len(shape(keys)) != 4 or shape(values) != (heads, DYNAMIC_INDEX, size):
+        raise VerifyException(f"keys and values are {keys.type} and {values.type}, expected those of a kernel.cache_at")
+    if len(shape(value)) != 3 or shape(value)[2] != size or shape(value)[1] % heads:
+        raise VerifyException(
+            f"{name} is {shape_text(shape(value))}, expected [rows, heads, {size}] for a cache of {heads} heads"
+        )
+    if op.split.kind.data == HEADS and op.split.number != heads:
+        raise VerifyException(f"is split by {op.split.number} heads, the cache has {heads}")
+
+
+@irdl_op_definition
+class AttentionOp(StepKernel):
+    """Causal attention of queries [M, heads, D] over a layer's cache, the last row at token `position` + M - 1.
+
+    As `llm.attention`: `scale`, `window`, `softcap`; query head h reads cache head h / (heads / kv_heads).
+    """
+
+    name = "kernel.attention"
+    WORDS: ClassVar = {"into": ("output",)}
+    PARTS: ClassVar = (*HEAD_PARTS, FOLDED_ROWS)
+
+    query = operand_def(BUFFER)
+    keys = operand_def(BUFFER)
+    values = operand_def(BUFFER)
+    position = operand_def(IndexType)
+    output = operand_def(BUFFER)
+    scale = prop_def(FloatAttr)
+    window = opt_prop_def(COUNT)
+    softcap = opt_prop_def(FloatAttr)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(
+        self,
+        query: SSAValue,
+        keys: SSAValue,
+        values: SSAValue,
+        position: SSAValue,
+        output: SSAValue,
+        scale: FloatAttr,
+        split: SplitAttr,
+        window: IntegerAttr[IntegerType] | None = None,
+        softcap: FloatAttr | None = None,
+    ):
+        super().__init__(
+            operands=[query, keys, values, position, output],
+            properties={"scale": scale, "window": window, "softcap": softcap, "split": split},
+        )
+
+    def partition(self, value: SSAValue) -> Partition | None:
+        """Rows of a query read the cache of all rows before them."""
+        if value in (self.keys, self.values) and self.split.kind.data != HEADS:
+            return None
+        return super().partition(value)
+
+    def verify_kernel(self) -> None:
+        """Check shapes."""
+        check_f32(self.query, "query")
+        check_like(self.output, "output", self.query, "query")
+        _check_cache(self, self.query, "query", self.keys, self.values)
+        if self.window is not None and self.window.value.data < 1:
+            raise VerifyException(f"window must be at least 1, got {self.window.value.data}")
+        if self.softcap is not None and not self.softcap.value.data > 0:
+            raise VerifyException(f"softcap must be positive, got {self.softcap.value.data}")
+
+
+class _Pointwise(StepKernel):
+    """Element by element; the output may be an input. `columns W` are runs of W columns of two-dimensional buffers."""
+
+    WORDS: ClassVar = {"into": ("output",)}
+    PARTS: ClassVar = POINT_PARTS
+
+    def verify_kernel(self) -> None:
+        """Check shapes."""
+        first = self.operands[0]
+        check_f32(first, "the first operand")
+        for operand in self.operands[1:]:
+            check_like(operand, "another operand", first, "the first")
+        if self.split.kind.data == COLUMNS and len(shape(first)) != 2:
+            raise VerifyException(f"is split by columns, expected two dimensions, got {shape_text(shape(first))}")
+        if self.split.kind.data == HEADS and (len(shape(first)) != 3 or shape(first)[1] % self.split.number):
+            raise VerifyException(
+                f"is split by {self.split.number} heads, expected [rows, heads, D] that they divide, "
+                f"got {shape_text(shape(first))}"
+            )
+
+
+class _Unary(_Pointwise):
+    input = operand_def(BUFFER)
+    output = operand_def(BUFFER)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+
+class _Binary(_Pointwise):
+    lhs = operand_def(BUFFER)
+    rhs = operand_def(BUFFER)
+    output = operand_def(BUFFER)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, lhs: SSAValue, rhs: SSAValue, output: SSAValue, split: SplitAttr):
+        super().__init__(operands=[lhs, rhs, output], properties={"split": split})
+
+
+@irdl_op_definition
+class AddOp(_Binary):
+    """lhs + rhs."""
+
+    name = "kernel.add"
+
+
+@irdl_op_definition
+class MultiplyOp(_Binary):
+    """lhs * rhs."""
+
+    name = "kernel.multiply"
+
+
+@irdl_op_definition
+class CopyOp(_Unary):
+    """input."""
+
+    name = "kernel.copy"
+
+    def __init__(self, input: SSAValue, output: SSAValue, split: SplitAttr):
+        super().__init__(operands=[input, output], properties={"split": split})
+
+
+@irdl_op_definition
+class ActivateOp(_Unary):
+    """activation(input): `silu`, `gelu`, `gelu_tanh` or `relu`."""
+
+    name = "kernel.activate"
+
+    activation = prop_def(StringAttr)
+
+    def __init__(self, input: SSAValue, output: SSAValue, activation: str, split: SplitAttr):
+        super().__init__(operands=[input, output], properties={"activation": StringAttr(activation), "split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes and the activation's name."""
+        super().verify_kernel()
+        if self.activation.data not in ACTIVATIONS:
+            raise VerifyException(
+                f"unknown activation '{self.activation.data}', expected one of {', '.join(ACTIVATIONS)}"
+            )
+
+
+@irdl_op_definition
+class GateOp(_Pointwise):
+    """activation(gate) * up: `silu`, `gelu` or `gelu_tanh`."""
+
+    name = "kernel.gate"
+
+    gate = operand_def(BUFFER)
+    up = operand_def(BUFFER)
+    output = operand_def(BUFFER)
+    activation = prop_def(StringAttr)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, gate: SSAValue, up: SSAValue, output: SSAValue, activation: str, split: SplitAttr):
+        super().__init__(operands=[gate, up, output], properties={"activation": StringAttr(activation), "split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes and the activation's name."""
+        super().verify_kernel()
+        if self.activation.data not in GATES:
+            raise VerifyException(f"unknown activation '{self.activation.data}', expected one of {', '.join(GATES)}")
+
+
+@irdl_op_definition
+class ScaleOp(_Unary):
+    """input * factor."""
+
+    name = "kernel.scale"
+
+    factor = prop_def(FloatAttr)
+
+    def __init__(self, input: SSAValue, output: SSAValue, factor: FloatAttr, split: SplitAttr):
+        super().__init__(operands=[input, output], properties={"factor": factor, "split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes and the factor."""
+        super().verify_kernel()
+        if not math.isfinite(self.factor.value.data):
+            raise VerifyException(f"factor must be finite, got {self.factor.value.data}")
+
+
+@irdl_op_definition
+class SoftcapOp(_Unary):
+    """cap * tanh(input / cap)."""
+
+    name = "kernel.softcap"
+
+    cap = prop_def(FloatAttr)
+
+    def __init__(self, input: SSAValue, output: SSAValue, cap: FloatAttr, split: SplitAttr):
+        super().__init__(operands=[input, output], properties={"cap": cap, "split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes and the cap."""
+        super().verify_kernel()
+        if not self.cap.value.data > 0:
+            raise VerifyException(f"cap must be positive, got {self.cap.value.data}")
+
+
+@irdl_op_definition
+class ArgmaxOp(StepKernel):
+    """The largest value of the columns a thread has and its column, into the thread's own `values` and `indices`.
+
+    Of equals the first; a thread without columns writes minus infinity and 0.
+    """
+
+    name = "kernel.argmax"
+    WORDS: ClassVar = {"into": ("values", "indices")}
+    OUTPUTS: ClassVar = ("values", "indices")
+    PARTS: ClassVar = (COLUMNS,)
+
+    input = operand_def(BUFFER)
+    values = operand_def(BUFFER)
+    indices = operand_def(BUFFER)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, input: SSAValue, values: SSAValue, indices: SSAValue, split: SplitAttr):
+        super().__init__(operands=[input, values, indices], properties={"split": split})
+
+    def partition(self, value: SSAValue) -> Partition | None:
+        """A thread's results are its own."""
+        return super().partition(value) if value is self.input else ("thread", place_of(value).low)
+
+    def verify_kernel(self) -> None:
+        """Check shapes and types."""
+        check_f32(self.input, "input")
+        rows = shape(self.input)[0]
+        for name, value, element in (("values", self.values, f32), ("indices", self.indices, i64)):
+            type = memref(value)
+            assert type is not None
+            if shape(value) != (rows, 1) or type.element_type != element:
+                raise VerifyException(f"{name} are {type}, expected {shape_text((rows, 1))} of {element}")
+
+
+@irdl_op_definition
+class PickOp(StepKernel):
+    """token [M] = the index that belongs to the largest of all threads' `values`; of equals that of the first thread."""
+
+    name = "kernel.pick"
+    WORDS: ClassVar = {"into": ("token",)}
+    OUTPUTS: ClassVar = ("token",)
+    WHOLE: ClassVar = ("values", "indices")
+    PARTS: ClassVar = (ROWS,)
+
+    values = operand_def(BUFFER)
+    indices = operand_def(BUFFER)
+    token = operand_def(BUFFER)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, values: SSAValue, indices: SSAValue, token: SSAValue, split: SplitAttr):
+        super().__init__(operands=[values, indices, token], properties={"split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes and types."""
+        check_shape(self.indices, "indices", shape(self.values), "the shape of values")
+        type = memref(self.token)
+        assert type is not None
+        if shape(self.token) != shape(self.values)[:1] or type.element_type != i64:
+            raise VerifyException(f"token is {type}, expected {shape_text(shape(self.values)[:1])} of i64")
+
+
+PHASES = (
+    EmbedOp,
+    EmbedPositionsOp,
+    RMSNormOp,
+    LayerNormOp,
+    QuantizeRowsOp,
+    MatmulOp,
+    RopeOp,
+    AppendCacheOp,
+    AttentionOp,
+    AddOp,
+    MultiplyOp,
+    CopyOp,
+    ActivateOp,
+    GateOp,
+    ScaleOp,
+    SoftcapOp,
+    ArgmaxOp,
+    PickOp,
+)

@@ -1,0 +1,16 @@
+"""An error about an operation, which a tool that has the text shows where the operation stands."""
+
+from __future__ import annotations
+
+from xdsl.ir import Operation
+
+from llmir.errors import InputError
+
+
+class OperationError(InputError):
+    """An operation that cannot be used. The message names it; `fact` is what the message says of it."""
+
+    def __init__(self, op: Operation, fact: str, message: str):
+        super().__init__(message)
+        self.op = op
+        self.fact = fact

@@ -1,0 +1,1 @@
+"""Generators: each emits one function of a native module, by its specification."""

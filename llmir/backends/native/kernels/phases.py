@@ -1,0 +1,291 @@
+"""Which generated function each operation of a `kernel.step` is, and what it is called with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from xdsl.dialects.builtin import FloatAttr
+from xdsl.ir import SSAValue
+
+from llmir.backends.native.builder import ModuleBuilder
+from llmir.backends.native.kernels.attention import Attention, AttentionParts, Heads, MergeParts, chunks_of
+from llmir.backends.native.kernels.cache import AppendCache
+from llmir.backends.native.kernels.elementwise import Combine, Gate, Map
+from llmir.backends.native.kernels.embedding import Embed, EmbedPositions
+from llmir.backends.native.kernels.matmul import Matmul, Schedule
+from llmir.backends.native.kernels.norms import HeadRmsNorm, LayerNorm, RmsNorm
+from llmir.backends.native.kernels.quantize_rows import QuantizeRows, SumRows
+from llmir.backends.native.kernels.rope import Rope
+from llmir.backends.native.kernels.sampling import Argmax, Pick
+from llmir.backends.native.kernels.step import Part, Places, StepEmitter
+from llmir.backends.native.plan import StepPlan
+from llmir.dialects import kernel_phases as k
+from llmir.dialects.kernel_access import StepKernel, memref, shape, strides
+from llmir.dialects.kernel_steps import StepOp
+from llmir.dialects.kernel_types import COLUMNS, HEADS, TilesType
+from llmir.dialects.llm.types import float_dtype
+from llmir.formats.elements import Integer
+from llmir.formats.granularity import Granularity
+from llmir.formats.quantized import QuantizedFormat
+
+
+def emit_step(m: ModuleBuilder, places: Places, step: StepOp) -> StepPlan:
+    """Add the function of a step and all it calls; the memory it wants. ValueError for what no kernel computes."""
+    return StepEmitter(m, places, step, lower).emit()
+
+
+def lower(e: StepEmitter, op: StepKernel, part: Part) -> None:
+    """Call the function that computes a part of an operation."""
+    LOWERINGS[type(op)](e, op, part)
+
+
+def stride(value: SSAValue) -> int:
+    """Elements from one row of a buffer or view to the next."""
+    type = memref(value)
+    assert type is not None
+    return strides(type)[0]
+
+
+def number(attribute: FloatAttr) -> float:
+    """The value of a float."""
+    return attribute.value.data
+
+
+def heads_of(e: StepEmitter, op: StepKernel, part: Part, heads: int) -> tuple[SSAValue, SSAValue]:
+    """The part's range of so many heads."""
+    if op.split.kind.data != HEADS:
+        return e.f.i64(0), e.f.i64(heads)
+    each = heads // op.split.number
+    assert part.first is not None
+    assert part.last is not None
+    return e.f.mul(part.first, each), e.f.mul(part.last, each)
+
+
+def columns_of(e: StepEmitter, op: StepKernel, part: Part, value: SSAValue) -> tuple[SSAValue, SSAValue]:
+    """The part's range of the columns of a row, heads being columns too."""
+    inner = shape(value)[1:]
+    columns = math.prod(inner)
+    if op.split.kind.data == HEADS:
+        first, last = heads_of(e, op, part, inner[0])
+        return e.f.mul(first, columns // inner[0]), e.f.mul(last, columns // inner[0])
+    if op.split.kind.data != COLUMNS:
+        return e.f.i64(0), e.f.i64(columns)
+    assert part.first is not None
+    assert part.last is not None
+    width = op.split.number
+    return e.f.mul(part.first, width), e.f.smin(e.f.mul(part.last, width), columns)
+
+
+def embed(e: StepEmitter, op: k.EmbedOp, part: Part) -> None:
+    """Rows of a packed table."""
+    generator = Embed(_tiles(op.table).layout, stride(op.output))
+    e.call(generator, *map(e.value, (op.ids, op.table, op.output)), part.m0, part.m1)
+
+
+def embed_positions(e: StepEmitter, op: k.EmbedPositionsOp, part: Part) -> None:
+    """Rows of a packed table from the position on."""
+    generator = EmbedPositions(_tiles(op.table).layout, op.offset.value.data, stride(op.output))
+    e.call(generator, *map(e.value, (op.table, op.output, op.position)), part.m0, part.m1)
+
+
+def _tiles(value: SSAValue) -> TilesType:
+    assert isinstance(value.type, TilesType)
+    return value.type
+
+
+def rms_norm(e: StepEmitter, op: k.RMSNormOp, part: Part) -> None:
+    """Of rows, or of each head of them."""
+    columns, epsilon = shape(op.input)[-1], number(op.epsilon)
+    places = stride(op.input), stride(op.output)
+    x, weight, y = map(e.value, (op.input, op.weight, op.output))
+    if len(shape(op.input)) == 2:
+        e.call(RmsNorm(columns, epsilon, *places), x, weight, y, part.m0, part.m1)
+        return
+    heads = heads_of(e, op, part, shape(op.input)[1])
+    e.call(HeadRmsNorm(columns, epsilon, *places), x, weight, y, part.m0, part.m1, *heads)
+
+
+def layer_norm(e: StepEmitter, op: k.LayerNormOp, part: Part) -> None:
+    """Of rows."""
+    if len(shape(op.input)) != 2:
+        raise ValueError("kernel.layer_norm of heads has no native kernel")
+    affine = " ".join(name for name in ("weight", "bias") if getattr(op, name) is not None)
+    norm = LayerNorm(shape(op.input)[-1], number(op.epsilon), affine, stride(op.input), stride(op.output))
+    x, y = e.value(op.input), e.value(op.output)
+    weight, bias = (x if value is None else e.value(value) for value in (op.weight, op.bias))
+    e.call(norm, x, weight, bias, y, part.m0, part.m1)
+
+
+def matmul(e: StepEmitter, op: k.MatmulOp, part: Part) -> None:
+    """Rows by tiles of the packed weight."""
+    tiles = op.tiles
+    generator = matmul_of(op)
+    assert part.first is not None
+    assert part.last is not None
+    absent = e.value(op.input)
+    scales, sums, bias = (absent if v is None else e.value(v) for v in (op.scales, op.sums, op.bias))
+    if generator.needs_sums and op.sums is None:
+        summed = SumRows(generator.layout.k, generator.sum_group)
+        sums = e.workspace(0, 4 * -(-summed.k // summed.group))
+        e.call(summed, e.value(op.input), sums, part.m0, part.m1)
+    tile_range = (e.f.mul(t, tiles.interleave.data) for t in (part.first, part.last))
+    e.call(
+        generator,
+        *(e.value(op.weight), e.value(op.input), scales, sums, bias, e.value(op.output)),
+        *(part.m0, part.m1, *tile_range),
+    )
+
+
+def matmul_of(op: k.MatmulOp) -> Matmul:
+    """The specification of a product."""
+    tiles, layout, schedule = op.tiles, op.tiles.layout, op.schedule.schedule
+    groups = 1 if op.scales is None else shape(op.scales)[-1]
+    both = tiles.interleave.data == 2
+    return Matmul(
+        layout=replace(layout, n=2 * layout.tiles * layout.tile) if both else layout,
+        activation=op.activation.data,
+        act_group=None if groups == 1 else layout.k // groups,
+        epilogue=op.epilogue.data,
+        bias=op.bias is not None,
+        columns=layout.n if both else None,
+        out_stride=stride(op.output),
+        schedule=Schedule(schedule.rows, schedule.n_block, schedule.k_unroll, schedule.prefetch),
+    )
+
+
+def quantize_rows(e: StepEmitter, op: k.QuantizeRowsOp, part: Part) -> None:
+    """Rows to codes, scales and sums of codes."""
+    columns, groups = shape(op.input)[-1], shape(op.scales)[-1]
+    if groups > 1:
+        granularity = Granularity(group_size=columns // groups)
+    else:
+        granularity = Granularity() if op.scale is not None else Granularity(axis=0)
+    form = QuantizedFormat(
+        Integer(op.bits.value.data, signed=True), float_dtype(op.scale_type), granularity=granularity
+    )
+    generator = QuantizeRows(
+        columns,
+        op.run.value.data,
+        form,
+        None if op.scale is None else number(op.scale),
+        encoded=op.encoded is not None,
+    )
+    e.call(generator, *map(e.value, (op.input, op.codes, op.scales, op.sums)), part.m0, part.m1)
+
+
+def rope(e: StepEmitter, op: k.RopeOp, part: Part) -> None:
+    """Of heads, in place."""
+    _, heads, size = shape(op.output)
+    generator = Rope(size, stride(op.output), shape(op.table)[-1])
+    ranges = part.m0, part.m1, *heads_of(e, op, part, heads)
+    e.call(generator, *map(e.value, (op.output, op.table, op.position)), *ranges)
+
+
+def append_cache(e: StepEmitter, op: k.AppendCacheOp, part: Part) -> None:
+    """Rows of keys and values into the cache."""
+    _, heads, size = shape(op.key)
+    generator = AppendCache(heads, size, element_of(op.keys), stride(op.key), stride(op.value))
+    rows = map(e.value, (op.key, op.value, op.keys, op.values))
+    e.call(generator, *rows, e.value(op.position), e.capacity, part.m0, part.m1, *heads_of(e, op, part, heads))
+
+
+def element_of(cache: SSAValue) -> str:
+    """What a cache holds."""
+    type = memref(cache)
+    assert type is not None
+    return str(type.element_type)
+
+
+def attention(e: StepEmitter, op: k.AttentionOp, part: Part) -> None:
+    """Of many rows; of one in parts, so that a team of any size has something to do for each of its threads."""
+    heads = Heads(
+        heads=shape(op.query)[1],
+        kv_heads=shape(op.keys)[0],
+        head_dim=shape(op.query)[2],
+        scale=number(op.scale),
+        element=element_of(op.keys),
+        q_stride=stride(op.query),
+        out_stride=stride(op.output),
+        window=None if op.window is None else op.window.value.data,
+        softcap=None if op.softcap is None else number(op.softcap),
+    )
+    query, keys, values, out, position = map(e.value, (op.query, op.keys, op.values, op.output, op.position))
+    if shape(op.query)[0] != 1:
+        whole = Attention(heads)
+        scratch = e.workspace(whole.scratch_bytes(e.m.machine))
+        own = heads_of(e, op, part, heads.kv_heads)
+        e.call(whole, query, keys, values, out, scratch, position, e.capacity, part.m0, part.m1, *own)
+        return
+    parts = AttentionParts(heads)
+    scratch = e.workspace(parts.scratch_bytes(e.m.machine))
+    shared = e.shared_workspace(parts.parts_bytes(e.m.machine))
+    *_, chunks = chunks_of(e.f, heads, position)
+    several = e.f.cmp("ne", chunks, 1)
+    # One chunk is for the thread that has the head already; of several, another thread may have some.
+    e.f.if_(several, e.barrier)
+    e.call(parts, query, keys, values, shared, scratch, position, e.capacity, e.thread, e.threads)
+    e.f.if_(several, e.barrier)
+    e.call(MergeParts(parts), shared, out, position, *heads_of(e, op, part, heads.heads))
+
+
+def argmax(e: StepEmitter, op: k.ArgmaxOp, part: Part) -> None:
+    """The largest of a thread's columns."""
+    columns = columns_of(e, op, part, op.input)
+    e.call(Argmax(stride(op.input)), *map(e.value, (op.input, op.values, op.indices)), part.m0, part.m1, *columns)
+
+
+def pick(e: StepEmitter, op: k.PickOp, part: Part) -> None:
+    """The best of all threads'."""
+    found = e.first_thread(op.values), e.first_thread(op.indices)
+    slots = e.private_stride, e.private_stride
+    e.call(Pick(), *found, e.value(op.token), *slots, e.threads, part.m0, part.m1)
+
+
+def combine(operation: str) -> Callable[[StepEmitter, Any, Part], None]:
+    """Two operands, element by element."""
+
+    def lower_it(e: StepEmitter, op: k.AddOp, part: Part) -> None:
+        generator = Combine(operation, stride(op.lhs), stride(op.rhs), stride(op.output))
+        columns = columns_of(e, op, part, op.output)
+        e.call(generator, *map(e.value, (op.lhs, op.rhs, op.output)), part.m0, part.m1, *columns)
+
+    return lower_it
+
+
+def gate(e: StepEmitter, op: k.GateOp, part: Part) -> None:
+    """activation(gate) * up."""
+    generator = Gate(op.activation.data, stride(op.gate), stride(op.up), stride(op.output))
+    columns = columns_of(e, op, part, op.output)
+    e.call(generator, *map(e.value, (op.gate, op.up, op.output)), part.m0, part.m1, *columns)
+
+
+def pointwise(e: StepEmitter, op: Any, part: Part, operation: str, parameter: float | None = None) -> None:
+    """One operand, element by element."""
+    generator = Map(operation, stride(op.input), stride(op.output), parameter)
+    columns = columns_of(e, op, part, op.output)
+    e.call(generator, e.value(op.input), e.value(op.output), part.m0, part.m1, *columns)
+
+
+LOWERINGS: dict[type[StepKernel], Callable[[StepEmitter, Any, Part], None]] = {
+    k.EmbedOp: embed,
+    k.EmbedPositionsOp: embed_positions,
+    k.RMSNormOp: rms_norm,
+    k.LayerNormOp: layer_norm,
+    k.QuantizeRowsOp: quantize_rows,
+    k.MatmulOp: matmul,
+    k.RopeOp: rope,
+    k.AppendCacheOp: append_cache,
+    k.AttentionOp: attention,
+    k.ArgmaxOp: argmax,
+    k.PickOp: pick,
+    k.AddOp: combine("add"),
+    k.MultiplyOp: combine("multiply"),
+    k.GateOp: gate,
+    k.CopyOp: lambda e, op, part: pointwise(e, op, part, "scale", 1.0),
+    k.ActivateOp: lambda e, op, part: pointwise(e, op, part, op.activation.data),
+    k.ScaleOp: lambda e, op, part: pointwise(e, op, part, "scale", number(op.factor)),
+    k.SoftcapOp: lambda e, op, part: pointwise(e, op, part, "softcap", number(op.cap)),
+}

@@ -1,0 +1,263 @@
+"""How the matrix kernels read a tile (`llmir.formats.native_tiles`): words, codes as bytes or float32, parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from xdsl.ir import SSAValue
+
+from llmir.backends.native.builder import F16, F32, I8, I16, I32, Function, vec
+from llmir.formats.codebooks import Codebook
+from llmir.formats.elements import Element, Integer
+from llmir.formats.minifloats import Layout, Minifloat
+from llmir.formats.native_tiles import BFLOAT16, LINE, STEP, TileLayout
+from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat
+
+Vectors = list[SSAValue]
+"""One value for each vector of a tile's columns."""
+Words = list[list[Vectors]]
+"""The words of a chunk: by plane, by word of a column, by vector."""
+
+SIGN = -(1 << 31)
+"""The sign bit of a 32-bit lane."""
+
+TABLE = 16
+"""Entries of a table that machines look up in."""
+
+
+@cache
+def integer_table(element: Element) -> tuple[tuple[int, ...], float] | None:
+    """The values of codes of at most 4 bits as (integers of a span below 256, what one of them is worth), or None."""
+    if isinstance(element, Integer) or element.bits > 4:
+        return None
+    values = [float(v) for v in element.decode(np.arange(1 << element.bits, dtype=np.uint8))]
+    for power in range(9):
+        scaled = [math.ldexp(v, power) for v in values]
+        if all(v.is_integer() for v in scaled):
+            whole = tuple(int(v) for v in scaled)
+            return (whole, 2.0**-power) if max(0, *whole) - min(0, *whole) < 256 else None
+    return None
+
+
+class TileReader:
+    """Reads the tiles of a layout in a function. ValueError when the tile is no whole number of registers."""
+
+    def __init__(self, f: Function, layout: TileLayout, prefetch: int = 0):
+        self.f = f
+        self.layout = layout
+        self.prefetch_distance = prefetch
+        if layout.tile % f.lanes:
+            raise ValueError(f"tiles of {layout.tile} columns are no whole registers of {f.lanes}")
+        self.vectors = layout.tile // f.lanes
+
+    # -- codes --
+
+    def words(self, pointer: SSAValue, length: int) -> Words:
+        """The words of a chunk of `length` k at an address."""
+        f, layout = self.f, self.layout
+        place = 0
+        planes: Words = []
+        for width in layout.planes:
+            plane: list[Vectors] = []
+            for _ in range(layout.plane_words(width, length)):
+                plane.append([self._word(pointer, place + 4 * f.lanes * v) for v in range(self.vectors)])
+                place += 4 * layout.tile
+            planes.append(plane)
+        return planes
+
+    def _word(self, pointer: SSAValue, offset: int) -> SSAValue:
+        if self.prefetch_distance and offset % LINE == 0:
+            self.f.prefetch(pointer, offset + self.prefetch_distance)
+        return self.f.load(pointer, vec(I32, self.f.lanes), offset)
+
+    def prefetch(self, pointer: SSAValue, size: int) -> None:
+        """Bring what lies so far ahead of `size` bytes at an address into the caches."""
+        for offset in range(0, size if self.prefetch_distance else 0, LINE):
+            self.f.prefetch(pointer, offset + self.prefetch_distance)
+
+    @property
+    def integers(self) -> tuple[int, int, float]:
+        """Of `bytes`: what is to be taken off each, the largest there is, and what one is worth.
+
+        ValueError when codes are no integers of at most 8 bits.
+        """
+        element = self.layout.quantized.element
+        if isinstance(element, Integer):
+            return self.layout.raised, (1 << element.bits) - 1, 1.0
+        table = integer_table(element)
+        if table is None:
+            raise ValueError(f"{element.name} codes are no multiples of one number and need float activations")
+        raised = max(0, -min(table[0]))
+        return raised, max(table[0]) + raised, table[1]
+
+    def bytes(self, words: Words, step: int) -> Vectors:
+        """The codes of k = 4 step ... 4 step + 3 of each column in the bytes of a lane, as unsigned integers."""
+        f = self.f
+        codes = [self._field(words, step, v) for v in range(self.vectors)]
+        element = self.layout.quantized.element
+        if isinstance(element, Integer):
+            return codes
+        table = integer_table(element)
+        assert table is not None
+        raised = self.integers[0]
+        entries = [value + raised for value in table[0]] * (TABLE // len(table[0]))
+        stored = f.vector([e - 256 if e > 127 else e for e in entries], I8)
+        many = vec(I8, 4 * f.lanes)
+        return [f.bitcast(f.byte_lookup(stored, f.bitcast(c, many)), vec(I32, f.lanes)) for c in codes]
+
+    def _field(self, words: Words, step: int, v: int) -> SSAValue:
+        """Each byte a code."""
+        low = 0
+        whole: SSAValue | None = None
+        for width, plane in zip(self.layout.planes, words, strict=True):
+            fields = 8 // width
+            word = plane[step // fields][v]
+            part = self._moved(word, step % fields * width - low)
+            if width < 8:
+                part = self.f.and_(part, _repeated(((1 << width) - 1) << low))
+            whole = part if whole is None else self.f.or_(whole, part)
+            low += width
+        assert whole is not None
+        return whole
+
+    def _moved(self, word: SSAValue, right: int) -> SSAValue:
+        if right == 0:
+            return word
+        return self.f.lshr(word, right) if right > 0 else self.f.shl(word, -right)
+
+    def values(self, words: Words, step: int, byte: int) -> Vectors:
+        """What the codes of k = 4 step + byte stand for, float32."""
+        return [self._value(words, step, byte, v) for v in range(self.vectors)]
+
+    def _value(self, words: Words, step: int, byte: int, v: int) -> SSAValue:
+        f, element, planes = self.f, self.layout.quantized.element, self.layout.planes
+        if element.bits <= 4:
+            entries = [float(x) for x in _entries(element, self.layout.raised)]
+            if len(planes) == 1:  # bits above the code do not matter: the table repeats
+                fields = 8 // planes[0]
+                index = self._moved(words[0][step // fields][v], 8 * byte + step % fields * planes[0])
+            else:
+                index = self._code(words, step, byte, v)
+            return f.lookup(f.vector(entries * (TABLE // len(entries)), F32), index)
+        code = self._code(words, step, byte, v)
+        match element:
+            case Integer():
+                value = f.sitofp(code, F32)
+                return f.fsub(value, float(self.layout.raised)) if self.layout.raised else value
+            case Minifloat():
+                return minifloat_value(f, code, element.layout)
+            case Codebook():
+                return self._large_table(code, element.values)
+
+    def _code(self, words: Words, step: int, byte: int, v: int) -> SSAValue:
+        """A code in each lane, nothing else."""
+        low = 0
+        whole: SSAValue | None = None
+        for width, plane in zip(self.layout.planes, words, strict=True):
+            fields = 8 // width
+            part = self._moved(plane[step // fields][v], 8 * byte + step % fields * width - low)
+            part = self.f.and_(part, ((1 << width) - 1) << low)
+            whole = part if whole is None else self.f.or_(whole, part)
+            low += width
+        assert whole is not None
+        return whole
+
+    def _large_table(self, code: SSAValue, values: Sequence[float]) -> SSAValue:
+        f = self.f
+        found = f.lookup(f.vector(values[:TABLE], F32), code)
+        for start in range(TABLE, len(values), TABLE):
+            part = f.lookup(f.vector(values[start : start + TABLE], F32), code)
+            found = f.select(f.cmp("uge", code, start), part, found)
+        return found
+
+    # -- parameters --
+
+    def floats(self, pointer: SSAValue, offset: int, dtype: np.dtype[Any]) -> Vectors:
+        """Floats of a dtype, one for each column, as float32."""
+        size = dtype.itemsize * self.f.lanes
+        return [self._floats(pointer, offset + size * v, dtype) for v in range(self.vectors)]
+
+    def _floats(self, pointer: SSAValue, offset: int, dtype: np.dtype[Any]) -> SSAValue:
+        f = self.f
+        if dtype == np.float32:
+            return f.load(pointer, vec(F32, f.lanes), offset)
+        if dtype == np.float16:
+            return f.fpext(f.load(pointer, vec(F16, f.lanes), offset), F32)
+        if dtype == BFLOAT16:
+            bits = f.shl(f.zext(f.load(pointer, vec(I16, f.lanes), offset), I32), 16)
+        else:
+            assert dtype == POWER_OF_TWO
+            exponent = f.zext(f.load(pointer, vec(I8, f.lanes), offset), I32)
+            smallest = f.splat(1 << 22, I32, f.lanes)  # 2^-127 is subnormal
+            bits = f.select(f.cmp("eq", exponent, 0), smallest, f.shl(exponent, 23))
+        return f.bitcast(bits, vec(F32, f.lanes))
+
+    def level(self, pointer: SSAValue, offset: int, kind: Any, second: Vectors | None) -> Vectors:
+        """Scales, float zero points or minima of one group as float32; `second` multiplies those that are quantized."""
+        if not isinstance(kind, QuantizedFormat):
+            return self.floats(pointer, offset, kind)
+        f = self.f
+        assert second is not None
+        values: Vectors = []
+        for v, factor in enumerate(second):
+            raw = f.load(pointer, vec(I8, f.lanes), offset + f.lanes * v)
+            match kind.element:
+                case Integer():
+                    value = f.sitofp((f.sext if kind.element.signed else f.zext)(raw, I32), F32)
+                case Minifloat():
+                    value = minifloat_value(f, f.zext(raw, I32), kind.element.layout)
+                case Codebook():
+                    value = self._large_table(f.zext(raw, I32), _table_of(kind.element))
+            values.append(f.fmul(value, factor))
+        return values
+
+    def zero_points(self, pointer: SSAValue, offset: int) -> Vectors:
+        """Integer zero points of one group as i32, 2^(b-1) added for signed codes as to the codes."""
+        f, tile = self.f, self.layout.tile
+        match self.layout.zero_point_storage:
+            case "nibble":
+                both = f.zext(f.load(pointer, vec(I8, tile // 2), offset), I32)
+                parts = f.and_(both, 15), f.lshr(both, 4)
+                return [f.shuffle(*parts, range(f.lanes * v, f.lanes * (v + 1))) for v in range(self.vectors)]
+            case "byte":
+                width, kind = 1, I8
+            case _:
+                width, kind = 2, I16
+        raw = [f.load(pointer, vec(kind, f.lanes), offset + width * f.lanes * v) for v in range(self.vectors)]
+        return [f.zext(r, I32) if kind is I8 else f.sext(r, I32) for r in raw]
+
+
+def minifloat_value(f: Function, code: SSAValue, layout: Layout) -> SSAValue:
+    """The value, float32, of the bit pattern in each lane of i32: exact, subnormals too; codes that are no numbers do
+    not occur."""
+    size = layout.exponent + layout.mantissa
+    magnitude = f.shl(f.and_(code, (1 << size) - 1), 23 - layout.mantissa)
+    sign = f.and_(f.shl(code, 31 - size), SIGN)
+    bits = f.bitcast(f.or_(magnitude, sign), vec(F32, f.lanes))
+    return f.fmul(bits, 2.0 ** (127 - layout.bias))
+
+
+def _entries(element: Element, raised: int) -> list[float]:
+    """What stored codes stand for."""
+    if isinstance(element, Integer):
+        return [float(code - raised) for code in range(1 << element.bits)]
+    return [float(v) for v in element.decode(np.arange(1 << element.bits, dtype=np.uint8))]
+
+
+def _table_of(book: Codebook) -> Sequence[float]:
+    return list(book.values) * max(1, TABLE // len(book.values))
+
+
+def _repeated(byte: int) -> int:
+    """A byte in each byte of a 32-bit lane, as a signed integer."""
+    whole = byte * 0x01010101
+    return whole - (1 << 32) if whole >= 1 << 31 else whole
+
+
+def steps_of(length: int) -> int:
+    """Byte dot products that `length` k take."""
+    return -(-length // STEP)

@@ -1,0 +1,99 @@
+"""What a session must know of a compiled program, and no more: small, JSON, read without the compiler."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llmir.backends.native.cache_layout import CacheLayout
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """Memory a step wants: bytes for each row, shared and of each thread's own, and bytes beside those."""
+
+    name: str
+    shared: int
+    private: int
+    shared_workspace: int
+    private_workspace: int
+
+
+@dataclass(frozen=True)
+class CachePlan:
+    """Keys and values of `layers` layers that are alike."""
+
+    layers: int
+    kv_heads: int
+    head_dim: int
+    element: str
+    lanes: int
+
+    @property
+    def layout(self) -> CacheLayout:
+        """How a layer's keys or values lie in memory."""
+        return CacheLayout(self.kv_heads, self.head_dim, self.element, self.lanes)
+
+    @property
+    def part(self) -> int:
+        """Bytes of a layer's keys, or values, for each token of capacity."""
+        return self.kv_heads * self.layout.token_bytes
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes for each token of capacity."""
+        return 2 * self.layers * self.part
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """A table of cosines and sines: frequencies of a position's angles, other ones beyond `original_context` tokens."""
+
+    frequencies: tuple[float, ...]
+    magnitude: float
+    long_frequencies: tuple[float, ...] | None = None
+    original_context: int | None = None
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a position: a cosine and a sine in float32 for each frequency."""
+        return 8 * len(self.frequencies)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A program's steps in the order of their jobs, its caches and tables in the order of their places.
+
+    `positions` is how many tokens the program has learned positions for, None when that is no limit.
+    """
+
+    steps: tuple[StepPlan, ...]
+    caches: tuple[CachePlan, ...]
+    tables: tuple[TablePlan, ...]
+    hidden: int
+    vocabulary: int
+    weight_bytes: int
+    positions: int | None = None
+
+    def step(self, name: str) -> tuple[int, StepPlan]:
+        """A step's number and plan."""
+        return next((i, step) for i, step in enumerate(self.steps) if step.name == name)
+
+    def to_json(self) -> str:
+        """The plan as text."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Plan:
+        """The plan of a text; ValueError, KeyError or TypeError when it is none."""
+        read: dict[str, Any] = json.loads(text)
+        tables = [{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()} for table in read["tables"]]
+        return Plan(
+            **{
+                **read,
+                "steps": tuple(StepPlan(**step) for step in read["steps"]),
+                "caches": tuple(CachePlan(**cache) for cache in read["caches"]),
+                "tables": tuple(TablePlan(**table) for table in tables),
+            }
+        )

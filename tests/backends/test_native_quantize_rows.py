@@ -1,0 +1,173 @@
+"""Quantization of rows in native code: the codes, scales, zero points and sums of `llm.quantize`, to the bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmir.backends.native.builder import ModuleBuilder
+from llmir.backends.native.kernels.quantize_rows import QuantizeRows, SumRows
+from llmir.formats.elements import Integer
+from llmir.formats.granularity import Granularity
+from llmir.formats.quantized import POWER_OF_TWO, QuantizedArray, QuantizedFormat
+from llmir.semantics.fused import encode
+from llmir.semantics.quantization import quantize as definition
+from llmir.targets.host import host_machine
+from tests.native import run
+from tests.native_matmul import Quantized, activation_format, public, quantize
+
+BF16 = np.dtype(ml_dtypes.bfloat16)
+FORMS: dict[str, QuantizedFormat] = {
+    "groups of 32": activation_format(32),
+    "groups of 128": activation_format(128),
+    "groups of 20": activation_format(20),
+    "groups of 300": activation_format(300),
+    "rows": activation_format(None),
+    "tensor": activation_format(None, tensor=True),
+    "narrow": activation_format(32, narrow_range=True),
+    "narrow rows": activation_format(None, narrow_range=True),
+    "least range": activation_format(32, smallest_range=0.5),
+    "f16 scales": activation_format(32, scale=np.dtype(np.float16)),
+    "bf16 scales": activation_format(None, scale=BF16),
+    "powers of two": activation_format(32, scale=POWER_OF_TWO),
+    "powers of two, floor": activation_format(32, scale=POWER_OF_TWO, scale_rounding="floor"),
+    "i4": activation_format(64, "i4"),
+    "zero points": activation_format(32, zero_point=Integer(8, True)),
+    "ui8": activation_format(None, "ui8", zero_point=Integer(8, False)),
+    "ui8 tensor": activation_format(None, "ui8", tensor=True, zero_point=Integer(8, False)),
+    "ui8 narrow": activation_format(100, "ui8", zero_point=Integer(8, False), narrow_range=True),
+}
+
+
+def check(found: Quantized, expected: Any) -> None:
+    """Codes, scales, zero points and sums are those of a definition."""
+    assert isinstance(expected, QuantizedArray)
+    spec, rows = found.spec, len(found.q)
+    codes = expected.codes.astype(np.int32) - spec.shift
+    np.testing.assert_array_equal(found.q, codes)
+    scales = expected.scale.astype(np.float32)  # pyright: ignore
+    np.testing.assert_array_equal(found.scale, np.broadcast_to(scales.reshape(-1, spec.groups), (rows, spec.groups)))
+    if expected.zero_point is not None:
+        points = expected.zero_point.astype(np.int32).reshape(-1, spec.groups) - spec.shift  # pyright: ignore
+        np.testing.assert_array_equal(found.zero_point, np.broadcast_to(points, (rows, spec.groups)))
+    starts = np.arange(0, spec.k, spec.sum_group)
+    np.testing.assert_array_equal(found.sums, np.add.reduceat(codes, starts, axis=1))
+
+
+def sum_group_of(form: QuantizedFormat, k: int, rng: np.random.Generator) -> int:
+    group = form.granularity.group_size
+    return int(rng.choice([g for g in (group, 16, 32, k) if g and (g == group or group is None or group % g == 0)]))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_is_the_definition(name: str) -> None:
+    rng = np.random.default_rng(len(name))
+    for k in (1, 33, 300, 577):
+        form = FORMS[name]
+        x = rng.standard_normal((5, k)).astype(np.float32) * np.float32(10.0) ** rng.integers(-6, 6, (5, 1))
+        x = x.astype(np.float32)
+        x[1] = 0
+        x[2] *= np.float32(0) if "f16" in name else np.float32(1e-38)
+        if form.scale == POWER_OF_TWO or "f16" in name:
+            x[2] = rng.standard_normal(k)
+        spec = QuantizeRows(k, sum_group_of(form, k, rng), form)
+        check(quantize(ModuleBuilder(host_machine()), spec, x), definition(x, result=form, scale_rounding=form.scale_rounding))
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(-60, 60))
+@settings(max_examples=25)
+def test_quotients_near_ties(seed: int, power: int) -> None:
+    """Values at, and next to, halves between two codes are rounded as the quotient is."""
+    rng = np.random.default_rng(seed)
+    largest = np.float32(np.ldexp(rng.uniform(1, 2), power))
+    scale = largest / np.float32(128)
+    halves = (rng.integers(-128, 128, (4, 256)) + 0.5).astype(np.float32) * scale
+    x = np.nextafter(halves, rng.choice([-np.inf, np.inf], halves.shape).astype(np.float32))
+    x = np.where(rng.random(x.shape) < 0.3, halves, x).astype(np.float32)
+    x[:, 0] = -largest
+    spec = QuantizeRows(256, 256, activation_format(None))
+    check(quantize(ModuleBuilder(host_machine()), spec, x), definition(x, result=spec.form))
+
+
+@given(st.integers(0, 2**31 - 1))
+@settings(max_examples=10)
+def test_quotients_near_ties_of_other_scales(seed: int) -> None:
+    """The same with scales that are no powers of two of the largest value."""
+    rng = np.random.default_rng(seed)
+    form = activation_format(None, narrow_range=True)
+    largest = rng.uniform(1, 2, (8, 1)).astype(np.float32)
+    halves = ((rng.integers(-127, 127, (8, 512)) + 0.5) * (largest / np.float32(127)).astype(np.float64)).astype(np.float32)
+    x = np.nextafter(halves, rng.choice([-np.inf, 0, np.inf], halves.shape).astype(np.float32)).astype(np.float32)
+    x[:, :1] = largest
+    x = np.clip(x, -largest, largest)
+    check(quantize(ModuleBuilder(host_machine()), QuantizeRows(512, 32, form), x), definition(x, result=form))
+
+
+@pytest.mark.parametrize(("name", "point"), [("i8", None), ("i8", -3), ("ui8", 120), ("ui8", None), ("i4", None)])
+def test_constant_scale(name: str, point: int | None) -> None:
+    element = Integer(int(name[-1]), name[0] == "i")
+    form = activation_format(None, name, tensor=True, zero_point=None if point is None else element)
+    x = np.random.default_rng(1).standard_normal((3, 100)).astype(np.float32) * 2
+    spec = QuantizeRows(100, 32, form, scale=0.017, zero_point=point)
+    constants: dict[str, Any] = {"scale": np.array([0.017], np.float32)}
+    if point is not None:
+        constants["zero_point"] = np.array([point])
+    check(quantize(ModuleBuilder(host_machine()), spec, x), definition(x, result=form, **constants))
+    spec = QuantizeRows(100, 32, form, scale=0.017, zero_point=point, encoded=True)
+    x *= 60
+    check(quantize(ModuleBuilder(host_machine()), spec, x), encode(x, result=form, **constants))
+
+
+def test_rows_in_a_range() -> None:
+    """Only rows m0 ... m1 - 1 are written."""
+    m, spec = ModuleBuilder(host_machine()), QuantizeRows(40, 20, activation_format(20))
+    x = np.random.default_rng(2).standard_normal((4, 40)).astype(np.float32)
+    q, s, sums = np.full((4, 40), 7, np.int8), np.zeros((4, 2), np.float32), np.zeros((4, 2), np.int32)
+    run(m, public(m, spec.emit(m)), x, q, s, sums, 1, 3)
+    assert (q[[0, 3]] == 7).all()
+    assert (s[[0, 3]] == 0).all()
+    np.testing.assert_array_equal(q[1:3], definition(x[1:3], result=spec.form).codes)  # pyright: ignore
+
+
+def test_values_that_are_not_finite() -> None:
+    """They are seen in the scale."""
+    x = np.ones((2, 32), np.float32)
+    x[0, 3], x[1, 4] = np.nan, -np.inf
+    found = quantize(ModuleBuilder(host_machine()), QuantizeRows(32, 32, activation_format(32)), x)
+    assert np.isnan(found.scale[0, 0])
+    assert np.isinf(found.scale[1, 0])
+
+
+@pytest.mark.parametrize(("k", "group"), [(1, 32), (70, 32), (576, 16), (1000, 300), (513, 513)])
+def test_sums_of_rows(k: int, group: int) -> None:
+    m = ModuleBuilder(host_machine())
+    x = np.random.default_rng(k).standard_normal((3, k)).astype(np.float32)
+    sums = np.zeros((3, -(-k // group)), np.float32)
+    run(m, public(m, SumRows(k, group).emit(m)), x, sums, 0, 3)
+    exact = np.add.reduceat(x.astype(np.float64), np.arange(0, k, group), axis=1)
+    size = np.add.reduceat(np.abs(x).astype(np.float64), np.arange(0, k, group), axis=1)
+    assert (np.abs(sums - exact) <= 1e-6 * size).all()
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "message"),
+    [
+        (activation_format(32, "f8E4M3FN"), {}, "quantized to integers with or without zero points, not to f8E4M3FN"),
+        (QuantizedFormat(Integer(8, True), granularity=Granularity(axis=1)), {}, "in groups along K, in rows, or as a"),
+        (activation_format(32, zero_point=np.dtype(np.float32)), {}, "zero points of activations are integers"),
+        (activation_format(32, scale=activation_format(8)), {}, "scales of activations are floats"),
+        (activation_format(32), {"scale": 1.0}, "constant scales of activations are one for the whole tensor"),
+        (activation_format(32, scale=POWER_OF_TWO, scale_rounding="ceil"), {}, "rounded as mx or floor here, not ceil"),
+        (activation_format(32, "ui8"), {}, "need signed codes or a zero point, ui8 has neither"),
+        (activation_format(40), {}, "sums of 32 are no whole part of groups of 40"),
+        (activation_format(32), {"encoded": True}, "encoded values have a constant scale"),
+    ],
+)
+def test_refusals(form: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        QuantizeRows(64, 32, form, **options)
