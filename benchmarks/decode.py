@@ -77,7 +77,18 @@ def measure(folder: Path, name: str, type: str, threads: int, options: argparse.
 
 def table_of(points: list[Point]) -> Table:
     """Both programs side by side."""
-    table = Table("type", "threads", "what", "llama.cpp tok/s", "(median)", "llmir tok/s", "(median)", "ratio", "GB/s", "of memory")
+    table = Table(
+        "type",
+        "threads",
+        "what",
+        "llama.cpp tok/s",
+        "(median)",
+        "llmir tok/s",
+        "(median)",
+        "ratio",
+        "GB/s",
+        "of memory",
+    )
     keys = list(dict.fromkeys((p.type, p.threads, p.what) for p in points))
     for key in keys:
         found = {p.program: p for p in points if (p.type, p.threads, p.what) == key}

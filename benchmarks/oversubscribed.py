@@ -10,7 +10,6 @@ and with them, and the best and the median of each are compared with the same pr
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +58,9 @@ def main() -> None:
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--only", choices=list(PROGRAMS))
     options = parser.parse_args()
-    table = Table("program", "threads", "alone tok/s", "(median)", f"beside {options.busy}", "(median)", "kept", "(median)")
+    table = Table(
+        "program", "threads", "alone tok/s", "(median)", f"beside {options.busy}", "(median)", "kept", "(median)"
+    )
     for threads in options.threads:
         pythons = {"llama.cpp": options.peer_python, "llmir": sys.executable}
         programs = [program for program in PROGRAMS if options.only in (None, program)]
@@ -77,7 +78,6 @@ def main() -> None:
             table.add_row(program, str(threads), *numbers, *kept)
             worker.close()
     Console(width=120).print(table)
-
 
 
 if __name__ == "__main__":

@@ -77,14 +77,14 @@ class Llmir:
     def __init__(self, path: str, threads: int, context: int):
         from llmir.frontends.registry import open_runnable
         from llmir.passes.pipeline import Pipeline
-        from llmir.tools.backends import open_session
+        from llmir.tools.backends import BackendOptions, open_session
 
         program = open_runnable(path)
         passes = os.environ.get("LLMIR_BENCHMARK_PASSES", INT8_INPUTS)
         if passes:
             Pipeline.parse(passes).run(program)
         start = time.perf_counter()
-        self._session: Any = open_session(program, "native", threads).session
+        self._session: Any = open_session(program, BackendOptions("native", threads)).session
         self._compiled = time.perf_counter() - start
         self._cache = self._session.new_cache(context)
 

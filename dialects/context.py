@@ -32,6 +32,27 @@ def load_dialects(ctx: Context) -> None:
 
     for dialect in (new_builtin(), Func, Arith, Tensor, LLM, KERNEL):
         ctx.load_dialect(dialect)
+    ctx.register_dialect("scf", _scf)
+    ctx.register_dialect("vk", _vk)
+    ctx.register_dialect("llvm", _llvm)
+
+
+def _scf() -> Dialect:
+    from xdsl.dialects.scf import Scf
+
+    return Scf
+
+
+def _vk() -> Dialect:
+    from llmir.dialects.vk import VK
+
+    return VK
+
+
+def _llvm() -> Dialect:
+    from llmir.dialects.llvm_additions import LLVM
+
+    return LLVM
 
 
 def new_context() -> Context:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 from xdsl.dialects.builtin import ModuleOp
 
 from llmir.backends.native import jit
 from llmir.backends.native.cached_session import cached_session, load
 from llmir.backends.native.cores import usable_cores
-from llmir.backends.native.packed_weights import fingerprint, packed_parts
+from llmir.backends.native.packed_weights import fingerprint, packed_bytes, packed_parts
 from llmir.backends.native.planning import plan_of
 from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, in_memory, program_key
 from llmir.backends.native.session import NativeSession
@@ -40,23 +45,56 @@ def compile_native(
     session = cached_session(cache, key, machine, threads)
     if session is not None:
         return session
+    with _no_garbage_collection():
+        return _compiled(module, store, machine, identity, (kv_cache, activation), key, cache, threads)
+
+
+@contextmanager
+def _no_garbage_collection() -> Generator[None]:
+    """Spares looking again and again through operations by the ten thousand, of which none is garbage yet."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _compiled(
+    module: ModuleOp,
+    store: WeightStore,
+    machine: Machine,
+    identity: bytes,
+    options: tuple[str, str],
+    key: str,
+    cache: ProgramCache,
+    threads: int | None,
+) -> NativeSession:
     lowered = module.clone()
-    convert(lowered, machine.name, kv_cache, activation)
-    compiled = cache.program(key)
-    if compiled is None:
-        compiled = compile_steps(lowered, store, machine, identity)
-        cache.put_program(key, compiled)
-    cache.put_weights(compiled.weights, compiled.plan.weight_bytes, packed_parts(lowered, lowered, store))
+    convert(lowered, machine.name, *options)
+    weights_key, size = program_key(machine, identity, slots_text(lowered)), packed_bytes(lowered)
+    with ThreadPoolExecutor(1) as pool:  # weights are packed while LLVM works
+        packing = pool.submit(cache.put_weights, weights_key, size, packed_parts(lowered, lowered, store))
+        compiled = cache.program(key)
+        if compiled is None:
+            compiled = compile_steps(lowered, store, machine, weights_key)
+            cache.put_program(key, compiled)
+        packing.result()
     session = load(cache, compiled, machine, threads)
     if session is not None:
         return session
-    weights = in_memory(compiled.plan.weight_bytes, packed_parts(lowered, lowered, store))
+    weights = in_memory(size, packed_parts(lowered, lowered, store))
     return NativeSession(compiled.plan, jit.Library(compiled.object, machine), weights, threads or usable_cores())
 
 
-def compile_steps(lowered: ModuleOp, store: WeightStore, machine: Machine, identity: bytes) -> CompiledProgram:
-    """Machine code of a module at kernel level, whose weights come from a store with that identity."""
+def slots_text(lowered: ModuleOp) -> str:
+    """What decides how weights are packed."""
+    return "\n".join(str(op) for op in lowered.body.ops if isinstance(op, WeightOp))
+
+
+def compile_steps(lowered: ModuleOp, store: WeightStore, machine: Machine, weights_key: str) -> CompiledProgram:
+    """Machine code of a module at kernel level."""
     builder, steps = lower_steps(lowered, machine)
     data = jit.compile_text(jit.module_text(builder), machine)
-    slots = "\n".join(str(op) for op in lowered.body.ops if isinstance(op, WeightOp))
-    return CompiledProgram(plan_of(lowered, lowered, store, steps), data, program_key(machine, identity, slots))
+    return CompiledProgram(plan_of(lowered, lowered, store, steps), data, weights_key)

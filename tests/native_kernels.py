@@ -28,7 +28,7 @@ class Generator(Protocol):
 
 @cache
 def compiled(generator: Generator, chosen: Machine) -> jit.Library:
-    """A library in which the generator's function is public as `run`. The module verifies; emitting again adds nothing."""
+    """A library in which the generator's function is public as `run`; emitting it again adds nothing."""
     module = ModuleBuilder(chosen)
     name = generator.emit(module)
     count = len(module.functions)

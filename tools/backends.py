@@ -1,18 +1,29 @@
-"""Which backend runs a program, and why not the native one where it does not."""
+"""Which backend runs a program, and why not the native one where it does not.
+
+What a program that was compiled before does not need is imported late, so that it starts at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from llmir.backends.reference.session import ReferenceSession
 from llmir.errors import InputError, UnsupportedProgram, UsageError
 from llmir.evaluation.perplexity import Model
-from llmir.passes.pipeline import compile_numpy
-from llmir.program.program import Program
+from llmir.program.chat import Described
+from llmir.program.folder import ProgramFolder, is_program
+
+if TYPE_CHECKING:
+    from llmir.program.program import Program
 
 KV_ELEMENTS = {"f16": "f16", "f32": "f32", "i8": "i8", "f8": "f8E4M3FN"}
 """`--kv-cache` and what `convert-llm-to-kernel` calls it."""
+INT8_ACTIVATIONS = "fuse-quantized-ops,quantize-matmul-inputs{type=i8 group-size=32}"
+"""What `--activations i8` does to a program before any backend gets it."""
+FUSED = "fuse-quantized-ops"
+"""What the native backend wants done."""
 
 
 class Session(Model, Protocol):
@@ -22,6 +33,28 @@ class Session(Model, Protocol):
     def vocabulary(self) -> int:
         """How many tokens it knows."""
         ...
+
+
+@dataclass(frozen=True)
+class BackendOptions:
+    """What a command line says of how to run a model; None where it leaves the choice to the backend."""
+
+    backend: str = "auto"
+    threads: int | None = None
+    kv_cache: str | None = None
+    activations: str | None = None
+
+    @property
+    def may_be_native(self) -> bool:
+        """False when another backend is asked for."""
+        return self.backend in ("auto", "native")
+
+    def check_others(self, backend: str) -> None:
+        """UsageError when something is asked for that only the native backend has."""
+        if self.kv_cache not in (None, "f32"):
+            raise UsageError(f"--kv-cache {self.kv_cache}: the {backend} backend keeps keys and values in f32")
+        if self.activations == "bf16":
+            raise UsageError(f"--activations bf16: the {backend} backend computes in f32")
 
 
 @dataclass(frozen=True)
@@ -38,34 +71,91 @@ class Runner:
         return self.reason and f"the {self.backend} backend runs this program: {self.reason}"
 
 
-def open_session(program: Program, backend: str, threads: int | None = None, kv_cache: str | None = None) -> Runner:
+@dataclass(frozen=True)
+class Opened:
+    """A model whose files can be looked at before it is made ready to run."""
+
+    model: Described
+    start: Callable[[], Runner]
+
+
+def open_to_run(model: str, options: BackendOptions) -> Opened:
+    """A model to run; the folder of one that the native backend has compiled before is not read but as files."""
+    path = Path(model)
+    if options.may_be_native and options.activations != "i8" and is_program(path):
+        folder = ProgramFolder.of(path)
+        ready = _cached(folder, options)
+        if ready is not None:
+            return Opened(folder, lambda: ready)
+    from llmir.frontends.registry import open_runnable
+
+    program = open_runnable(model)
+    return Opened(program, lambda: open_session(program, options))
+
+
+def _cached(folder: ProgramFolder, options: BackendOptions) -> Runner | None:
+    from llmir.backends.native.cached_session import cached_folder
+
+    session = cached_folder(
+        folder,
+        threads=options.threads,
+        kv_cache=KV_ELEMENTS[options.kv_cache or "f16"],
+        activation=options.activations or "f32",
+    )
+    return None if session is None else Runner(session, "native")
+
+
+def open_session(program: Program, options: BackendOptions) -> Runner:
     """A program made ready to run; `auto` takes the native backend if it can run it, else NumPy.
 
-    InputError when the backend asked for cannot run it; UsageError when it has no such KV cache.
+    InputError when the backend asked for cannot run it; UsageError when it has not what else is asked for.
     """
-    if backend in ("numpy", "reference"):
-        if kv_cache not in (None, "f32"):
-            raise UsageError(f"--kv-cache {kv_cache}: the {backend} backend keeps keys and values in f32")
-        return _in_numpy(program, backend)
+    if not options.may_be_native:
+        options.check_others(options.backend)
+        return Runner(_in_numpy(program, options, options.backend), options.backend)
     try:
-        return Runner(_native(program, threads, kv_cache or "f16"), "native")
+        return Runner(_native(program, options), "native")
     except UnsupportedProgram as e:
-        if backend == "native":
+        if options.backend == "native":
             raise InputError(f"{program.name}: the native backend cannot run it: {e}") from e
-        if kv_cache not in (None, "f32"):
-            raise InputError(
-                f"{program.name}: --kv-cache {kv_cache} needs the native backend, which cannot run it: {e}"
-            ) from e
-        return Runner(_in_numpy(program, "numpy").session, "numpy", str(e))
+        try:
+            options.check_others("numpy")
+        except UsageError as other:
+            raise InputError(f"{program.name}: the native backend cannot run it: {e}; {other}") from e
+        return Runner(_in_numpy(program, options, "numpy"), "numpy", str(e))
 
 
-def _in_numpy(program: Program, backend: str) -> Runner:
-    if backend == "reference":
-        return Runner(ReferenceSession(program.module, program.weights), backend)
-    return Runner(compile_numpy(program.module, program.weights), backend)
+def _in_numpy(program: Program, options: BackendOptions, backend: str) -> Session:
+    from llmir.backends.reference.session import ReferenceSession
+    from llmir.passes.pipeline import compile_numpy
+
+    if options.activations == "i8":
+        program = _after(program, INT8_ACTIVATIONS)
+    session = ReferenceSession if backend == "reference" else compile_numpy
+    return session(program.module, program.weights)
 
 
-def _native(program: Program, threads: int | None, kv_cache: str) -> Session:
+def _native(program: Program, options: BackendOptions) -> Session:
     from llmir.passes.native import compile_native
 
-    return compile_native(program.module, program.weights, threads=threads, kv_cache=KV_ELEMENTS[kv_cache])
+    changed = options.activations == "i8"
+    prepared = _after(program, INT8_ACTIVATIONS if changed else FUSED)
+    path = Path(program.name)
+    return compile_native(
+        prepared.module,
+        prepared.weights,
+        threads=options.threads,
+        kv_cache=KV_ELEMENTS[options.kv_cache or "f16"],
+        activation="f32" if changed else options.activations or "f32",
+        source=ProgramFolder.of(path).identity() if is_program(path) and not changed else None,
+    )
+
+
+def _after(program: Program, passes: str) -> Program:
+    """A program after some passes; the given one stays as it is."""
+    from llmir.passes.pipeline import Pipeline
+    from llmir.program.program import Program
+
+    changed = Program(program.module.clone(), program.weights.view(), program.name, program.files)
+    Pipeline.parse(passes).run(changed)
+    return changed

@@ -19,7 +19,7 @@ from llmir.program.program import Program
 from llmir.reports.tables import bytes_text, facts_table, table_of
 from llmir.reports.work import TokenWork, token_work
 from llmir.targets.host import host_machine
-from llmir.tools.backends import Runner, open_session
+from llmir.tools.backends import BackendOptions, Runner, open_session
 from llmir.tools.console import Output, progress_bar
 
 PREFILLS, CONTEXTS = (128, 512), (16, 1024)
@@ -70,6 +70,7 @@ def run(
     repeats: int,
     backend: str,
     kv_cache: str | None,
+    activations: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -81,7 +82,7 @@ def run(
     context = context or tuple(size for size in CONTEXTS if size + tokens <= most)
     check_lengths(program, max([*prefill, *(size + tokens for size in context)]))
     opened = out.seconds
-    runner = open_session(program, backend, threads, kv_cache)
+    runner = open_session(program, BackendOptions(backend, threads, kv_cache, activations))
     compiled = out.seconds
     out.remark(runner.note)
     decode_speed(runner.session, runner.session.vocabulary, 0, 1, 1)
@@ -89,7 +90,7 @@ def run(
     team = threads or usable_cores()
     peaks = measure_peaks(host_machine(), team)
     rows = measure(program, runner, prefill, context, tokens, repeats, kv_cache, peaks)
-    data = {
+    data: dict[str, Any] = {
         "model": model,
         "backend": runner.backend,
         "backend_reason": runner.reason,

@@ -8,13 +8,12 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+if TYPE_CHECKING:  # what a command does not show is not imported: `llmir run` starts at once
+    from rich.console import RenderableType
 
-from llmir.program.context import Progress as ProgressCallback
-from llmir.program.context import ignore_progress
+    from llmir.program.context import Progress as ProgressCallback
 
 PIPE_WIDTH = 10_000
 """Columns of a table that goes to a file or another program: no name is cut or folded."""
@@ -26,8 +25,6 @@ class Output:
     def __init__(self, as_json: bool):
         self.as_json = as_json
         self._started = time.perf_counter()
-        width = None if sys.stdout.isatty() else PIPE_WIDTH
-        self._console = Console(highlight=False, markup=False, emoji=False, width=width, soft_wrap=width is not None)
 
     @property
     def seconds(self) -> float:
@@ -36,9 +33,14 @@ class Output:
 
     def show(self, *parts: RenderableType) -> None:
         """Print for a person."""
-        if not self.as_json:
-            for part in parts:
-                self._console.print(part)
+        if self.as_json:
+            return
+        from rich.console import Console
+
+        width = None if sys.stdout.isatty() else PIPE_WIDTH
+        console = Console(highlight=False, markup=False, emoji=False, width=width, soft_wrap=width is not None)
+        for part in parts:
+            console.print(part)
 
     def remark(self, text: str | None) -> None:
         """Tell a person something on standard error, wherever that goes; a key of the JSON object says it there."""
@@ -71,8 +73,13 @@ def peak_memory() -> int:
 def progress_bar() -> Generator[ProgressCallback]:
     """A progress callback: a bar on a terminal's standard error, nothing in a pipe."""
     if not on_terminal():
+        from llmir.program.context import ignore_progress
+
         yield ignore_progress
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, Any] = {}

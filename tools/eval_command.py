@@ -19,7 +19,7 @@ from llmir.program.program import Program
 from llmir.program.token_files import check_vocabulary, read_tokens, tokenize_file, windows
 from llmir.reports.sizes import size_report
 from llmir.reports.tables import bytes_text, facts_table
-from llmir.tools.backends import Runner, open_session
+from llmir.tools.backends import BackendOptions, Runner, open_session
 from llmir.tools.console import Output, peak_memory, progress_bar
 
 
@@ -41,6 +41,7 @@ def run(
     reference: str | None,
     backend: str,
     kv_cache: str | None,
+    activations: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -48,11 +49,12 @@ def run(
     out = Output(as_json)
     program = open_runnable(model)
     data = read_data(program, text, tokens, context, max_tokens, bos)
-    runner = open_session(program, backend, threads, kv_cache)
+    options = BackendOptions(backend, threads, kv_cache, activations)
+    runner = open_session(program, options)
     out.remark(runner.note)
     compared = None
     if reference is not None:
-        compared = open_session(open_runnable(reference), backend, threads, kv_cache)
+        compared = open_session(open_runnable(reference), options)
         check_reference(reference, compared, runner)
     check_vocabulary(data.windows, runner.session.vocabulary, text or tokens or "")
     started = out.seconds

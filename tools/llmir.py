@@ -16,6 +16,7 @@ from llmir.tools.quantize_options import quantize_options
 
 BACKENDS = ("auto", "native", "numpy", "reference")
 KV_CACHES = ("f16", "f32", "i8", "f8")
+ACTIVATIONS = ("bf16", "i8")
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -50,7 +51,7 @@ def threads_option(command: Command) -> Command:
 
 
 def backend_options(command: Command) -> Command:
-    """What runs a model: `--backend`, `--threads`, `--kv-cache`."""
+    """What runs a model and how: `--backend`, `--kv-cache`, `--activations`, `--threads`."""
     options = (
         click.option(
             "--backend",
@@ -63,6 +64,12 @@ def backend_options(command: Command) -> Command:
             "--kv-cache",
             type=click.Choice(KV_CACHES),
             help="Type of cached keys and values (native: f16 unless said otherwise; numpy: f32).",
+        ),
+        click.option(
+            "--activations",
+            type=click.Choice(ACTIVATIONS),
+            help="Round inputs of layers to bf16 (native), or to 8-bit codes with a scale for each 32, as llama.cpp "
+            "does (default: neither; they are what the program says).",
         ),
         click.option(
             "--threads",

@@ -9,10 +9,9 @@ import numpy as np
 from llmir.evaluation.continuation import Continuation
 from llmir.evaluation.sampling import Sampling
 from llmir.evaluation.text_stream import StopStrings
-from llmir.frontends.registry import open_runnable
 from llmir.program.chat import prompting
 from llmir.program.token_files import check_vocabulary
-from llmir.tools.backends import open_session
+from llmir.tools.backends import BackendOptions, open_to_run
 from llmir.tools.console import Output
 
 
@@ -30,16 +29,18 @@ def run(
     stop_id: tuple[int, ...],
     backend: str,
     kv_cache: str | None,
+    activations: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Generate text and print it as it comes."""
     out = Output(as_json)
     sampling, stops = Sampling(temperature, top_k, top_p, min_p, seed), StopStrings(stop)
-    program = open_runnable(model)
-    conventions = prompting(program)
+    options = BackendOptions(backend, threads, kv_cache, activations)
+    opened = open_to_run(model, options)
+    conventions = prompting(opened.model)
     ids = conventions.encode(conventions.chat(prompt) if chat else prompt)
-    runner = open_session(program, backend, threads, kv_cache)
+    runner = opened.start()
     check_vocabulary(np.array(ids, np.int64), runner.session.vocabulary, "the prompt")
     check_vocabulary(np.array(stop_id, np.int64), runner.session.vocabulary, "--stop-id")
     out.remark(runner.note)

@@ -34,7 +34,7 @@ def generate(model: Model, prompt: Sequence[int], tokens: int, sampling: Samplin
 class OneByOne(Protocol):
     """A model that has a faster way to read one token."""
 
-    def decode(self, token: int, position: int, cache: Any) -> Float:
+    def decode(self, token: int, position: int, cache: Any, /) -> Float:
         """Logits [V] of what follows; they may be overwritten by the next call."""
         ...
 

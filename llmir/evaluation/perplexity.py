@@ -29,7 +29,7 @@ LARGEST_NLL = 700.0
 class Model(Protocol):
     """What is measured: ids [T] to logits [T, vocabulary]. What caches are is the model's own matter."""
 
-    def backbone(self, ids: NDArray[np.int64], position: int, caches: Any) -> Float:
+    def backbone(self, ids: NDArray[np.int64], position: int, caches: Any, /) -> Float:
         """Hidden states [T, hidden]."""
         ...
 

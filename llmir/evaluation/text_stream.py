@@ -25,7 +25,7 @@ class TextStream:
         self._decode = decode
         self._ids = _whole_characters(decode, prompt)
         self._shown = len(decode(self._ids))
-        self._borders = [len(self._ids)]
+        self._borders: list[int] = [len(self._ids)]
 
     def push(self, token: int) -> str:
         """The text that is certain with one more token; a character whose bytes are not all there waits."""
@@ -47,7 +47,7 @@ class TextStream:
     def _forget(self) -> None:
         """Keep `CONTEXT` tokens, and those before them up to where a character begins."""
         self._borders.append(len(self._ids))
-        start = max((border for border in self._borders if border <= len(self._ids) - CONTEXT), default=0)
+        start: int = max((border for border in self._borders if border <= len(self._ids) - CONTEXT), default=0)
         if start:
             self._borders = [border - start for border in self._borders if border > start]
             del self._ids[:start]

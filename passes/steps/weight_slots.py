@@ -133,6 +133,7 @@ def with_rows(type: Attribute, rows: int, *, merged: bool) -> Attribute:
         return TensorType(tensor.element_type, [rows, tensor.get_shape()[1]])
     axis = None if isinstance(type.axis, NoneAttr) else type.axis.data
     per_tensor = axis is None and isinstance(type.group_size, NoneAttr)
+    block = None if isinstance(type.group_rows, NoneAttr) else type.group_rows.data
     return QuantizedTensorType(
         [rows, type.get_shape()[1]],
         type.element_type,
@@ -143,7 +144,8 @@ def with_rows(type: Attribute, rows: int, *, merged: bool) -> Attribute:
         group_size=None if isinstance(type.group_size, NoneAttr) else type.group_size.data,
         axis=0 if merged and per_tensor else axis,
         pad=None if isinstance(type.pad, NoneAttr) else type.pad.data,
-        group_rows=None if isinstance(type.group_rows, NoneAttr) else type.group_rows.data,
+        group_rows=block,
+        pad_rows=None if block is None else -rows % block or None,
     )
 
 

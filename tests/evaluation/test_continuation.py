@@ -67,7 +67,7 @@ def test_what_a_stop_string_held_back_is_shown_at_the_end() -> None:
 
 
 def test_speeds() -> None:
-    made = Continuation(Typist("hello"), lambda ids: "", PROMPT, 5)
+    made = Continuation(Typist("hello"), lambda _ids: "", PROMPT, 5)
     assert made.prefill_tokens_per_second is made.decode_tokens_per_second is None
     list(made.pieces())
     made.seconds = [0.5, 0.6, 0.8, 0.9, 1.0]

@@ -17,7 +17,6 @@ WORDS = ["the", "fox", "\u00e9t\u00e9", "\u4f60\u597d", "\U0001f600", ".", "n't"
 BYTES = byte_letters()
 
 
-
 def byte_level() -> Tokenizer:
     """GPT-2's way: a token is any bytes; words may begin with a space."""
     vocabulary = {character: i for i, character in enumerate(BYTES)}
@@ -95,7 +94,13 @@ def test_bytes_that_are_no_text(tokens: list[int]) -> None:
 def byte_tokens(kind: str, text: str) -> list[int]:
     tokenizer = TOKENIZERS[kind]
     spelled: Callable[[int], str] = BYTES.__getitem__ if kind == "byte level" else lambda byte: f"<0x{byte:02X}>"
-    return [tokenizer.token_to_id(spelled(byte)) for byte in text.encode()]
+    return [id_of(tokenizer, spelled(byte)) for byte in text.encode()]
+
+
+def id_of(tokenizer: Tokenizer, token: str) -> int:
+    id = tokenizer.token_to_id(token)
+    assert id is not None
+    return id
 
 
 def test_pieces_come_at_once() -> None:
@@ -107,7 +112,7 @@ def test_pieces_come_at_once() -> None:
 def test_space_after_a_prompt() -> None:
     """The space that the decoder strips from the beginning of a text is there in its middle."""
     tokenizer = TOKENIZERS["sentence piece"]
-    the, fox = tokenizer.token_to_id("\u2581the"), tokenizer.token_to_id("\u2581fox")
+    the, fox = id_of(tokenizer, "\u2581the"), id_of(tokenizer, "\u2581fox")
     assert streamed(decode_with(tokenizer), [the], [fox, fox]) == [" fox", " fox", ""]
     assert streamed(decode_with(tokenizer), [], [fox, fox]) == ["fox", " fox", ""]
 
@@ -134,7 +139,15 @@ def test_stop_strings(pieces: list[str], stops: list[str]) -> None:
 
 def test_what_may_become_a_stop_string_waits() -> None:
     stopping = StopStrings(["</s>", "stop"])
-    assert [stopping.push(piece) for piece in ["a<", "/", "s", "b", " st", "o", "p!"]] == ["a", "", "", "</sb", " ", "", ""]
+    assert [stopping.push(piece) for piece in ["a<", "/", "s", "b", " st", "o", "p!"]] == [
+        "a",
+        "",
+        "",
+        "</sb",
+        " ",
+        "",
+        "",
+    ]
     assert stopping.found == "stop"
     assert stopping.push("more") == stopping.finish() == ""
 

@@ -11,6 +11,7 @@ from tiny_models import config_of, huggingface_folder, llmir
 from llmir.backends.native.machine_peaks import Peaks
 from llmir.frontends.registry import open_model
 from llmir.reports.work import token_work
+from llmir.targets.machine import Machine
 
 Capture = pytest.CaptureFixture[str]
 PEAKS = Peaks(2, 2e10, 4e11, 1e11)
@@ -26,7 +27,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Known ones; tests/backends/native/test_machine_peaks.py is about the real ones."""
-    monkeypatch.setattr("llmir.tools.bench_command.measure_peaks", lambda machine, threads: PEAKS)
+
+    def known(_machine: Machine, _threads: int) -> Peaks:
+        return PEAKS
+
+    monkeypatch.setattr("llmir.tools.bench_command.measure_peaks", known)
 
 
 def bench(capsys: Capture, model: Path, *options: str) -> dict[str, Any]:

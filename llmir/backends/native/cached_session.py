@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 from llmir.backends.native.cores import usable_cores
 from llmir.backends.native.jit import Library
-from llmir.backends.native.program_cache import CompiledProgram, ProgramCache
+from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, program_key
 from llmir.backends.native.session import NativeSession
+from llmir.program.folder import ProgramFolder
+from llmir.targets.host import host_machine
 from llmir.targets.machine import Machine
 
 
@@ -28,17 +26,12 @@ def load(cache: ProgramCache, compiled: CompiledProgram, machine: Machine, threa
     return NativeSession(compiled.plan, Library(compiled.object, machine), weights, team)
 
 
-def folder_identity(module: Path, weights: Path, manifest: Path) -> bytes | None:
-    """What tells a program folder's text and values from others', without reading the values; None for no such folder.
-
-    That is the text, what the manifest says of the values, and the size and time of the file that holds them.
-    """
-    try:
-        text, status = module.read_bytes(), weights.stat()
-        read: dict[str, Any] = json.loads(manifest.read_bytes())
-    except (OSError, ValueError):
+def cached_folder(
+    folder: ProgramFolder, *, threads: int | None = None, kv_cache: str = "f16", activation: str = "f32"
+) -> NativeSession | None:
+    """The session of a program folder that `compile_native` was given the identity of, with these options."""
+    identity = folder.identity()
+    if identity is None:
         return None
-    fingerprint = read.get("fingerprint")
-    if not isinstance(fingerprint, str):
-        return None
-    return b"\0".join([text, fingerprint.encode(), f"{status.st_size} {status.st_mtime_ns}".encode()])
+    machine = host_machine()
+    return cached_session(ProgramCache(), program_key(machine, identity, kv_cache, activation), machine, threads)

@@ -94,7 +94,7 @@ class Library:
         check_host(machine)
         _initialize()
         for symbol in undefined_symbols(data):
-            if binding.address_of_symbol(symbol) is None:
+            if binding.address_of_symbol(symbol) is None and not hasattr(ctypes.pythonapi, symbol):
                 raise InputError(f"the compiled module calls '{symbol}', which this process has not")
         self.object = data
         empty = binding.parse_assembly(f'target triple = "{machine.triple}"\n')

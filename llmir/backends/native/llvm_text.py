@@ -12,6 +12,7 @@ from typing import Any
 
 from xdsl.dialects import llvm
 from xdsl.dialects.builtin import (
+    ArrayAttr,
     BFloat16Type,
     DenseIntOrFPElementsAttr,
     DictionaryAttr,
@@ -270,27 +271,6 @@ class FunctionText:
     def write(self) -> None:
         """Append the function's lines."""
         op = self.op
-        check_properties(
-            op,
-            (
-                "sym_name",
-                "function_type",
-                "CConv",
-                "linkage",
-                "sym_visibility",
-                "visibility_",
-                "arg_attrs",
-                "no_inline",
-                "no_unwind",
-                "optimize_none",
-                "passthrough",
-                "target_cpu",
-                "target_features",
-                "tune_cpu",
-                "unnamed_addr",
-                "frame_pointer",
-            ),
-        )
         defined = bool(op.body.blocks)
         head = f"{'define' if defined else 'declare'} {self.signature(defined)}"
         if not defined:
@@ -403,25 +383,37 @@ def argument_words(op: Operation, attributes: DictionaryAttr) -> Iterator[str]:
             raise refused(op, f"has an argument with {name} = {value}, which has no form here")
 
 
+def stated(op: llvm.FuncOp) -> dict[str, Attribute]:
+    """What a function states: xDSL's parser leaves in the attributes what MLIR has in properties."""
+    return {**op.attributes, **op.properties}
+
+
+FUNCTION_WORDS = {"no_unwind": "nounwind", "no_inline": "noinline", "optimize_none": "optnone"}
+FUNCTION_STRINGS = {"target_cpu": "target-cpu", "tune_cpu": "tune-cpu"}
+FUNCTION_HEAD = (
+    *("sym_name", "function_type", "CConv", "linkage", "sym_visibility", "visibility_", "arg_attrs", "unnamed_addr"),
+)
+"""What the function's first line says without attributes."""
+
+
 def function_words(op: llvm.FuncOp) -> Iterator[str]:
     """A function's attributes."""
-    for name, word in (("no_unwind", "nounwind"), ("no_inline", "noinline"), ("optimize_none", "optnone")):
-        if name in op.properties:
-            yield word
-    for name, key in (("target_cpu", "target-cpu"), ("tune_cpu", "tune-cpu")):
-        value = op.properties.get(name)
-        if isinstance(value, StringAttr):
-            yield f'"{key}"="{value.data}"'
-    if op.target_features is not None:
-        yield f'"target-features"="{",".join(f.data for f in op.target_features.features)}"'
-    if op.frame_pointer is not None:
-        yield f'"frame-pointer"="{op.frame_pointer.data.value}"'
-    for extra in () if op.passthrough is None else op.passthrough.data:
-        match extra:
-            case StringAttr():
-                yield extra.data
+    for name, value in stated(op).items():
+        match value:
+            case _ if name in FUNCTION_HEAD:
+                continue
+            case UnitAttr() if name in FUNCTION_WORDS:
+                yield FUNCTION_WORDS[name]
+            case StringAttr() if name in FUNCTION_STRINGS:
+                yield f'"{FUNCTION_STRINGS[name]}"="{value.data}"'
+            case llvm.TargetFeaturesAttr():
+                yield f'"target-features"="{",".join(f.data for f in value.features)}"'
+            case llvm.FramePointerKindAttr():
+                yield f'"frame-pointer"="{value.data.value}"'
+            case ArrayAttr() if name == "passthrough" and all(isinstance(word, StringAttr) for word in value.data):
+                yield from (word.data for word in value.data if isinstance(word, StringAttr))
             case _:
-                raise refused(op, f"passes {extra} through, expected words")
+                raise refused(op, f"@{op.sym_name.data} has {name} = {value}, which has no form here")
 
 
 def unknown(op: Operation) -> OperationError:

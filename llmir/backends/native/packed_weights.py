@@ -31,7 +31,7 @@ from llmir.program.quantized_weights import read_quantized, real_weight, weight_
 from llmir.program.store import WeightStore
 from llmir.program.tensors import read_chunks
 
-ELEMENTS_AT_ONCE = 4 << 20
+ELEMENTS_AT_ONCE = 1 << 20
 """About how many elements of a weight are packed at a time."""
 ALIGNMENT = 64
 

@@ -1,9 +1,9 @@
 """Attention over the cache, one generator for one row and for many.
 
-The query rows of a tile, times the query heads that share a key head, are its lines. Lines are taken a few at a time (as
-many as fit the registers), and for these the keys of a block are gone through: scores, then their exponentials, then the
-average of the values, kept up to date from block to block (online softmax). For one row elements of the cache are
-converted where they are used; for many a block is converted once for all lines of the tile.
+The query rows of a tile, times the query heads that share a key head, are its lines. Lines are taken a few at a time
+(as many as fit the registers), and for these the keys of a block are gone through: scores, then their exponentials,
+then the average of the values, kept up to date from block to block (online softmax). For one row elements of the cache
+are converted where they are used; for many a block is converted once for all lines of the tile.
 
 Blocks begin at multiples of `KEY_BLOCK` tokens and a line's arithmetic does not depend on which other lines are in its
 tile: what comes out does not depend on how rows and heads are divided among threads.
@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from xdsl.dialects.builtin import FunctionType
 from xdsl.ir import SSAValue
 
 from llmir.backends.native.builder import F32, I32, I64, PTR, Function, ModuleBuilder, vec
@@ -59,8 +58,8 @@ class Block:
 class Source:
     """Where keys and values of a block come from: the cache, or a copy of float32.
 
-    `scaled` says that tokens have scales; rows of values are `value_stride` elements apart. `prefetch` is how many bytes
-    ahead lines are asked for, 0 for none.
+    `scaled` says that tokens have scales; rows of values are `value_stride` elements apart. `prefetch` is how many
+    bytes ahead lines are asked for, 0 for none.
     """
 
     element: str
@@ -73,6 +72,12 @@ class Source:
         if self.prefetch and index * self.size % LINE_BYTES < (count or f.lanes) * self.size:
             f.prefetch(pointer, index * self.size + self.prefetch, PREFETCH_LOCALITY)
         return load_elements(f, self.element, pointer, index * self.size, count)
+
+    @property
+    def name(self) -> str:
+        """Part of functions' names."""
+        scaled = "scaled" if self.scaled else "plain"
+        return f"{self.element}_{scaled}_{self.value_stride}_{self.prefetch}"
 
     @property
     def size(self) -> int:
@@ -142,8 +147,8 @@ class LineGroup:
     @property
     def name(self) -> str:
         """The function's name."""
-        source = f"{self.source.element}_{'scaled' if self.source.scaled else 'plain'}_{self.source.value_stride}_{self.source.prefetch}"
-        return f"attend_{self.lines}_{self.head_dim}_{source}_{self.window or 0}_{text(self.cap)}"
+        rest = f"{self.source.name}_{self.window or 0}_{text(self.cap)}"
+        return f"attend_{self.lines}_{self.head_dim}_{rest}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there."""
@@ -402,8 +407,8 @@ class Tile:
     """The lines of up to `rows` rows over a range of keys, up to averages and totals in scratch.
 
     NAME(q, keys, values, key_scales, value_scales, scratch, position, rows, first, end): q is the first row's first
-    query head of the key head whose elements and scales are given; the row stands at `position`; keys from `first`, which
-    begins a block, to `end`.
+    query head of the key head whose elements and scales are given; the row stands at `position`; keys from `first`,
+    which begins a block, to `end`.
     """
 
     heads: Heads
@@ -566,7 +571,9 @@ class _Tile:
         def token(t: SSAValue, _: Sequence[SSAValue]) -> None:
             scale = None
             if layout.scaled:
-                scale = f.broadcast(f.load(f.at(f.args["value_scales"], f.mul(f.add(start, t), 4)), F32, align=4), width)
+                scale = f.broadcast(
+                    f.load(f.at(f.args["value_scales"], f.mul(f.add(start, t), 4)), F32, align=4), width
+                )
             stored = f.at(source, f.mul(t, d * layout.element_bytes))
             target = f.at(self.at["values"], f.mul(t, 4 * self.scratch.columns))
             for c in range(0, d, width):
@@ -666,11 +673,11 @@ def _columns_from(f: Function, size: int, column: int) -> Lanes:
 
 @dataclass(frozen=True)
 class AttentionParts:
-    """A thread's share of `llm.attention` of one row: NAME(q, keys, values, parts, scratch, position, capacity, thread, threads).
+    """A thread's share of `llm.attention` of one row.
 
-    The context is cut into at most `CHUNKS` chunks, in a way that depends on the position alone; each chunk of each key
-    head is one thread's, and for its query heads an average, its maximum and total are left in `parts`. `MergeParts`
-    makes the result of them, after a barrier.
+    NAME(q, keys, values, parts, scratch, position, capacity, thread, threads). The context is cut into at most `CHUNKS`
+    chunks, in a way that depends on the position alone; each chunk of each key head is one thread's, and for its query
+    heads an average, its maximum and total are left in `parts`. `MergeParts` makes the result of them, after a barrier.
     """
 
     heads: Heads

@@ -1,4 +1,4 @@
-"""Rows into the cache of keys and values, and its elements as float32. The layout is `llmir.backends.native.cache_layout`."""
+"""Rows into the cache of keys and values, and its elements as float32; see `llmir.backends.native.cache_layout`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from xdsl.ir import SSAValue
 from llmir.backends.native.builder import F16, F32, I8, I16, I32, I64, PTR, Function, ModuleBuilder, vec
 from llmir.backends.native.cache_layout import ELEMENT_BYTES, CacheLayout
 from llmir.backends.native.kernels.columns import HEADS, RANGE, Lanes, element_address, over_columns, over_rows
-
 
 
 def head_of(f: Function, layout: CacheLayout, base: SSAValue, head: SSAValue, capacity: SSAValue) -> SSAValue:
@@ -139,9 +138,7 @@ class AppendCache:
         lanes = Lanes(f) if count == f.lanes else Lanes(f, f.i64(count))
         return lanes.load(x, 4 * d)
 
-    def _scale(
-        self, f: Function, layout: CacheLayout, x: SSAValue, head: SSAValue, token: SSAValue
-    ) -> SSAValue | None:
+    def _scale(self, f: Function, layout: CacheLayout, x: SSAValue, head: SSAValue, token: SSAValue) -> SSAValue | None:
         """Store the token's scale; what its values are divided by, in all lanes."""
         if self.element != "i8":
             return None

@@ -59,9 +59,9 @@ def index(f: Function, value: Index) -> SSAValue:
 def over_columns(
     f: Function, start: Index, stop: Index, body: Body, initial: Sequence[SSAValue] = (), unroll: int = 4
 ) -> list[SSAValue]:
-    """Run `body` on columns start .. stop: `unroll` registers a turn, then one, then what is left. The last carried values.
+    """Run `body` on columns start .. stop: `unroll` registers a turn, then one, then what is left.
 
-    start is at most stop. Which columns go together depends on `start` alone.
+    Gives what was carried last. start is at most stop; which columns go together depends on `start` alone.
     """
     first, last = index(f, start), index(f, stop)
     width = f.lanes

@@ -5,7 +5,7 @@ Every function takes the ranges m0, m1 of rows and c0, c1 of columns; an output 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
@@ -46,7 +46,7 @@ class Map:
         if m.has(self.name):
             return self.name
         with m.function(self.name, [("x", PTR), ("y", PTR), *RANGE, *COLUMNS], aliasing=("x", "y")) as f:
-            _over_elements(f, [("x", self.x_stride)], ("y", self.y_stride), lambda x: self._value(f, x))
+            _over_elements(f, [("x", self.x_stride)], ("y", self.y_stride), lambda x: self._value(f, x[0]))
             f.ret()
         return self.name
 
@@ -93,7 +93,8 @@ class Combine:
             if self.operation not in operations:
                 raise ValueError(f"no operation '{self.operation}', expected one of {', '.join(operations)}")
             inputs = [("a", self.a_stride), ("b", self.b_stride)]
-            _over_elements(f, inputs, ("y", self.y_stride), operations[self.operation])
+            operation = operations[self.operation]
+            _over_elements(f, inputs, ("y", self.y_stride), lambda x: operation(x[0], x[1]))
             f.ret()
         return self.name
 
@@ -124,13 +125,13 @@ class Gate:
         with m.function(self.name, arguments, aliasing=("gate", "up", "y")) as f:
             activate = vector_math.ACTIVATIONS[self.activation]
             inputs = [("gate", self.gate_stride), ("up", self.up_stride)]
-            _over_elements(f, inputs, ("y", self.y_stride), lambda gate, up: f.fmul(activate(f, gate), up))
+            _over_elements(f, inputs, ("y", self.y_stride), lambda x: f.fmul(activate(f, x[0]), x[1]))
             f.ret()
         return self.name
 
 
 def _over_elements(
-    f: Function, inputs: Sequence[tuple[str, int]], output: tuple[str, int], value: vector_math.Vectors
+    f: Function, inputs: Sequence[tuple[str, int]], output: tuple[str, int], value: Callable[[list[SSAValue]], SSAValue]
 ) -> None:
     """output = value(inputs...) for all rows and columns of the ranges; each is an argument's name and its stride."""
 
@@ -140,7 +141,7 @@ def _over_elements(
 
         def columns(c: SSAValue, lanes: Lanes, _: list[SSAValue], _copy: int) -> None:
             place = f.mul(c, 4)
-            lanes.store(value(*(lanes.load(f.at(source, place)) for source in sources)), f.at(target, place))
+            lanes.store(value([lanes.load(f.at(source, place)) for source in sources]), f.at(target, place))
 
         over_columns(f, f.args["c0"], f.args["c1"], columns, unroll=2)
 

@@ -35,11 +35,24 @@ from llmir.backends.native.builder import F32, I8, I16, I32, I64, PTR, Function,
 from llmir.backends.native.kernels.vector_math import ACTIVATIONS
 from llmir.backends.native.kernels.weight_codes import TileReader, Vectors, Words, integer_table, steps_of
 from llmir.formats.elements import Integer
-from llmir.formats.native_tiles import BFLOAT16, STEP, Region, TileLayout, common_run
+from llmir.formats.native_tiles import BFLOAT16, LINE, STEP, Region, TileLayout, common_run
 from llmir.formats.quantized import QuantizedFormat
 
 GATED = "gated_"
 """What names of gated epilogues start with."""
+
+
+def spread_stride(k: int, itemsize: int) -> int:
+    """A `q_stride` for many rows: an odd number of cache lines.
+
+    Rows a power of two apart would all be in the same few sets of a cache, which then holds only some of them.
+    """
+    line = LINE // itemsize
+    return (-(-k // line) | 1) * line
+
+
+FEW_ROWS = 2
+"""Rows of a block that share a decoded code too seldom for decoding to be cheap."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +75,8 @@ class Matmul:
     """A matrix multiplication; see the module. ValueError when kernels cannot compute it.
 
     `act_group` is how many k of the activations share a scale, None for all of a row. `columns` is how many columns
-    the result has (for gated epilogues those of the gate; by default all there are), `out_stride` from one row of the
-    result to the next.
+    the result has (for gated epilogues those of the gate; by default all there are). Rows of the result are `out_stride`
+    elements apart, rows of q `q_stride`, next to each other by default; see `spread_stride`.
     """
 
     layout: TileLayout
@@ -74,6 +87,7 @@ class Matmul:
     bias: bool = False
     columns: int | None = None
     out_stride: int | None = None
+    q_stride: int | None = None
     schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
@@ -103,6 +117,11 @@ class Matmul:
     def stride(self) -> int:
         """Elements from one row of the result to the next."""
         return self.out_stride or self.width
+
+    @property
+    def row_stride(self) -> int:
+        """Elements from one row of q to the next."""
+        return self.q_stride or self.layout.k
 
     @cached_property
     def sum_group(self) -> int:
@@ -170,7 +189,7 @@ def _emit_outer(m: ModuleBuilder, spec: Matmul) -> None:
                 names[size],
                 [
                     f.at(a["w"], f.mul(tile, layout.tile_bytes)),
-                    f.at(a["q"], f.mul(row, layout.k * itemsize)),
+                    f.at(a["q"], f.mul(row, spec.row_stride * itemsize)),
                     f.at(a["s"], f.mul(row, 4 * _scales_of_row(spec))),
                     f.at(a["sums"], f.mul(row, 4 * _sums_of_row(spec))),
                     f.at(a["bias"], f.mul(place_of_bias(tile, column), 4)),
@@ -456,6 +475,8 @@ class _Integers(_Block):
         super().__init__(f, spec, rows)
         self.raised, self.largest, self.worth = self.reader.integers
         self.scales_of_row, self.sums_of_row = _scales_of_row(spec), _sums_of_row(spec)
+        # a word's high halves need no shift when they are summed on their own: worth it where few rows share the codes
+        self.halves = rows <= FEW_ROWS and isinstance(self.layout.quantized.element, Integer) and self.layout.planes == (4,)
         self.one_run = self.layout.k <= spec.sum_group and self.layout.quantized.minimum is None
 
     def block(self, place: _Place, length: int, levels: list[Vectors | None], total: Vectors) -> Vectors:
@@ -563,19 +584,24 @@ class _Integers(_Block):
         f, vectors = self.f, self.vectors
         result = list(accumulators)
         for step in range(start // STEP, steps_of(start + count)):
-            codes = self.reader.bytes(words, step)
+            high = self.halves and step % 2 == 1
+            codes = self.reader.high_halves(words, step) if high else self.reader.bytes(words, step)
+            first, largest = (self.sums_of_step * vectors, 240) if high else (0, self.largest)
             there = min(STEP, start + count - STEP * step)
-            for row in range(self.rows):
-                activations = f.broadcast(self.four(q, row * self.layout.k + STEP * step, there), f.lanes)
+            for row in range(self.sums_of_step):
+                if row < self.rows:
+                    activations = f.broadcast(self.four(q, row * self.spec.row_stride + STEP * step, there), f.lanes)
+                else:
+                    activations = f.splat(0x01010101 >> 8 * (STEP - there), I32, f.lanes)
                 for v in range(vectors):
-                    at = row * vectors + v
-                    result[at] = f.dot4(result[at], codes[v], activations, self.largest)
-            if self.spec.zero_points:
-                ones = f.splat(0x01010101 >> 8 * (STEP - there), I32, f.lanes)
-                for v in range(vectors):
-                    at = self.rows * vectors + v
-                    result[at] = f.dot4(result[at], codes[v], ones, self.largest)
+                    at = first + row * vectors + v
+                    result[at] = f.dot4(result[at], codes[v], activations, largest)
         return result
+
+    @property
+    def sums_of_step(self) -> int:
+        """Rows, and with zero points of activations one more: the sums of the weight's codes."""
+        return self.rows + (1 if self.spec.zero_points else 0)
 
     def four(self, q: SSAValue, offset: int, count: int) -> SSAValue:
         """The next `count` activations as the bytes of an i32, zeros after them."""
@@ -590,7 +616,7 @@ class _Integers(_Block):
     def start(self, run: _Run) -> Vectors:
         """Accumulators from which the weight's zero points are taken off already.
 
-        With zero points of the activations one more row: the sums of the weight's codes.
+        High halves, where they are summed on their own, come after them.
         """
         f = self.f
         result: Vectors = []
@@ -605,16 +631,20 @@ class _Integers(_Block):
             else:
                 negative = f.sub(zero, total)
                 result += [f.mul(negative, point) for point in run.zero_point]
-        if not self.spec.zero_points:
-            return result
-        if run.zero_point is None:
-            return result + [f.splat(-self.raised * run.length, I32, f.lanes)] * self.vectors
-        return result + [f.mul(point, -run.length) for point in run.zero_point]
+        if self.spec.zero_points and run.zero_point is None:
+            result += [f.splat(-self.raised * run.length, I32, f.lanes)] * self.vectors
+        elif self.spec.zero_points and run.zero_point is not None:
+            result += [f.mul(point, -run.length) for point in run.zero_point]
+        return result + [zero] * len(result) if self.halves else result
 
     def flush(self, run: _Run, accumulators: Vectors, total: Vectors) -> Vectors:
         """Add the sums of a run, scaled."""
         f, spec, vectors = self.f, self.spec, self.vectors
         result: Vectors = []
+        if self.halves:
+            count = len(accumulators) // 2
+            low, high = accumulators[:count], accumulators[count:]
+            accumulators = [f.add(a, f.ashr(b, 4)) for a, b in zip(low, high, strict=True)]
         one_scale = spec.act_group is None
         groups = self.scales_of_row // 2
         scales = self.scales_of(run)
@@ -739,7 +769,7 @@ class _Floats(_Block):
         """Add the products of one k."""
         f, chain = self.f, k % self.chains * self.rows * self.vectors
         for row in range(self.rows):
-            x = self.row_float(q, row, self.layout.k, k)
+            x = self.row_float(q, row, self.spec.row_stride, k)
             for v, w in enumerate(weights):
                 at = chain + row * self.vectors + v
                 sums[at] = f.fma(w, x, sums[at])

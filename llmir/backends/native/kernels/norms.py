@@ -1,4 +1,4 @@
-"""Normalization of rows: root mean square and layer norm. A row is summed in the same order however rows are divided."""
+"""Normalization of rows: root mean square and layer norm. The order of a row's sum is always the same."""
 
 from __future__ import annotations
 

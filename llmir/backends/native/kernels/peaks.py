@@ -88,7 +88,9 @@ class Products:
             element = I32 if self.product == "dot4" else F32
             type = vec(element, f.lanes)
             register = m.machine.register_bytes
-            columns = [f.load(f.args["operands"], type, OPERANDS_BYTES + k * register, register) for k in range(COLUMNS)]
+            columns = [
+                f.load(f.args["operands"], type, OPERANDS_BYTES + k * register, register) for k in range(COLUMNS)
+            ]
             accumulate = self._accumulate(f)
 
             def body(i: SSAValue, sums: list[SSAValue]) -> list[SSAValue]:

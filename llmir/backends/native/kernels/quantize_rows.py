@@ -54,7 +54,8 @@ class QuantizeRows:
     """Quantization of rows of `k` to codes of `form`; see the module. ValueError when it is not supported.
 
     With `scale` (and `zero_point`) these are constants of the whole tensor; without, they are chosen from the values.
-    `encoded` values are in units of the constant scale already (`llm.encode`).
+    `encoded` values are in units of the constant scale already (`llm.encode`). Rows of q are `q_stride` bytes apart,
+    next to each other by default.
     """
 
     k: int
@@ -63,6 +64,7 @@ class QuantizeRows:
     scale: float | None = None
     zero_point: int | None = None
     encoded: bool = False
+    q_stride: int | None = None
 
     def __post_init__(self) -> None:
         if (reason := self._refusal()) is not None:
@@ -531,7 +533,7 @@ class _Quantizer:
             shared = self.chosen(self.each([self.shaped(found)]))
 
         def row(m: SSAValue, _: list[SSAValue]) -> None:
-            x, q = f.at(a["x"], f.mul(m, 4 * spec.k)), f.at(a["q"], f.mul(m, spec.k))
+            x, q = f.at(a["x"], f.mul(m, 4 * spec.k)), f.at(a["q"], f.mul(m, spec.q_stride or spec.k))
             s, sums = f.at(a["s"], f.mul(m, 4 * self.words_of_row)), f.at(a["sums"], f.mul(m, 4 * self.sums_of_row))
             if shared is not None:
                 self.put_parameters(s, shared, 0, 1)

@@ -16,8 +16,9 @@ class Rope:
     """`llm.rope` of heads in place: NAME(x, table, position, m0, m1, h0, h1).
 
     Row m stands at position + m and is row position + m of the table: `dimensions` / 2 cosines, then as many sines
-    (`llmir.backends.native.rope_table`). Head h is at column h * head_dim of its row; rows are `stride` columns apart. The first
-    `dimensions` columns of a head turn, halves paired, the others stay. Each product is rounded as `llm.rope` has it.
+    (`llmir.backends.native.rope_table`). Head h is at column h * head_dim of its row; rows are `stride` columns apart.
+    The first `dimensions` columns of a head turn, halves paired, the others stay. Each product is rounded as `llm.rope`
+    has it.
     """
 
     head_dim: int
@@ -57,4 +58,3 @@ class Rope:
             over_rows(f, row)
             f.ret()
         return self.name
-

@@ -73,10 +73,11 @@ class Argmax:
 
 @dataclass(frozen=True)
 class Pick:
-    """The best of what threads found by `Argmax`: NAME(values, indices, tokens, value_slot, index_slot, threads, m0, m1).
+    """The best of what threads found by `Argmax`.
 
-    Thread t's values are `value_slot` * t bytes behind `values`, its indices `index_slot` * t behind `indices`. tokens is
-    int64 [m]. Of equals that of the first thread.
+    NAME(values, indices, tokens, value_slot, index_slot, threads, m0, m1). Thread t's values are `value_slot` * t bytes
+    behind `values`, its indices `index_slot` * t behind `indices`. tokens is int64 [m]. Of equals that of the first
+    thread.
     """
 
     @property
@@ -168,8 +169,8 @@ class Softmax:
 class TopK:
     """The `count` largest of rows, falling, and their columns: NAME(x, values, indices, m0, m1).
 
-    Rows of `columns` float32 follow each other; values float32 [m][count], indices int64 [m][count]. Of equals the first
-    comes first. Where a row has fewer numbers than `count`, the rest is -inf with index 0.
+    Rows of `columns` float32 follow each other; values float32 [m][count], indices int64 [m][count]. Of equals the
+    first comes first. Where a row has fewer numbers than `count`, the rest is -inf with index 0.
     """
 
     columns: int

@@ -17,7 +17,9 @@ from llmir.targets.machine import Machine
 elements = pytest.mark.parametrize("element", ELEMENTS)
 
 
-def filled(x: NDArray[np.float32], element: str, chosen: Machine, position: int, head_dim: int) -> list[NDArray[np.uint8]]:
+def filled(
+    x: NDArray[np.float32], element: str, chosen: Machine, position: int, head_dim: int
+) -> list[NDArray[np.uint8]]:
     """Both caches after rows x [M, heads * D] were appended to caches of zeros at a position."""
     heads = x.shape[1] // head_dim
     capacity = -(-(position + len(x)) // chosen.lanes) * chosen.lanes

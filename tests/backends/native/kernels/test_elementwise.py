@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -27,8 +28,14 @@ def gelu_tanh(x: np.ndarray) -> np.ndarray:
     return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
 
 
-ACTIVATIONS = {"silu": silu, "gelu": gelu, "gelu_tanh": gelu_tanh, "relu": lambda x: np.maximum(x, 0)}
-MAPS = {
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0)
+
+
+Formula = Callable[[np.ndarray], np.ndarray]
+
+ACTIVATIONS: dict[str, Formula] = {"silu": silu, "gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu}
+MAPS: dict[str, tuple[float | None, Formula]] = {
     **{name: (None, f) for name, f in ACTIVATIONS.items()},
     "scale": (0.3, lambda x: x * np.float32(0.3)),
     "shift": (0.3, lambda x: x + np.float32(0.3)),

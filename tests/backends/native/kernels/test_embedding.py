@@ -47,7 +47,7 @@ def test_every_machine(name: str, chosen: Machine) -> None:
 @machines
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16], ids=["f32", "f16", "bf16"])
 @pytest.mark.parametrize("columns", [1, 34, 35])
-def test_table_of_floats(dtype: type, columns: int, chosen: Machine) -> None:
+def test_table_of_floats(dtype: type[np.generic], columns: int, chosen: Machine) -> None:
     """Floats, of an even and an odd number of columns; rows of the result further apart than they are long."""
     table = np.random.default_rng(0).normal(size=(19, columns)).astype(dtype)
     layout = TileLayout(19, columns, np.dtype(dtype), 16)

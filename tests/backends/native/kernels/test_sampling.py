@@ -20,9 +20,7 @@ def logits(*shape: int, seed: int = 0) -> NDArray[np.float32]:
     return (np.round(np.random.default_rng(seed).normal(size=shape) * 8) / 8).astype(np.float32)
 
 
-def argmax(
-    chosen: Machine, x: NDArray[np.float32], c0: int, c1: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def argmax(chosen: Machine, x: NDArray[np.float32], c0: int, c1: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     values, indices = np.zeros(len(x), np.float32), np.zeros(len(x), np.int64)
     call(Argmax(x.shape[1]), chosen, x, values, indices, 0, len(x), c0, c1)
     return values, indices

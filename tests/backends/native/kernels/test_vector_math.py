@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from native_kernels import call, machines
+from native_kernels import HERE, call, machines
 from numpy.typing import NDArray
+from xdsl.ir import SSAValue
 
 from llmir.backends.native.builder import F32, I64, PTR, ModuleBuilder, vec
 from llmir.backends.native.kernels import vector_math
@@ -31,8 +33,8 @@ class Apply:
             return self.function
         with m.function(self.function, [("x", PTR), ("y", PTR), ("count", I64)]) as f:
 
-            def step(i: object, _: object) -> None:
-                place = f.mul(i, 4)  # pyright: ignore
+            def step(i: SSAValue, _: Sequence[SSAValue]) -> None:
+                place = f.mul(i, 4)
                 x = f.load(f.at(f.args["x"], place), vec(F32, f.lanes))
                 y = getattr(vector_math, self.function)(f, x)
                 f.store(y, f.at(f.args["y"], place))
@@ -52,7 +54,7 @@ def logistic(x: Real) -> Real:
     return 1 / (1 + np.exp(-x))
 
 
-EXACT = {
+EXACT: dict[str, Callable[[Real], Real]] = {
     "exp": np.exp,
     "sigmoid": logistic,
     "tanh": np.tanh,
@@ -95,7 +97,7 @@ def test_error_over_the_whole_range(name: str, chosen: Machine) -> None:
 def test_ends_of_the_range(chosen: Machine) -> None:
     """Infinities and NaN."""
     x = np.array([math.inf, -math.inf, math.nan, 0, 1e38, -1e38, 88.72, 88.73] * 2, np.float32)
-    got = {}
+    got: dict[str, list[float]] = {}
     for name in EXACT:
         y = np.empty_like(x)
         call(Apply(name), chosen, x, y, x.size)
@@ -115,8 +117,6 @@ def test_ends_of_the_range(chosen: Machine) -> None:
 
 def test_exp_is_exact_at_zero() -> None:
     """What does not change an average is multiplied by exactly 1."""
-    from native_kernels import HERE
-
     x, y = np.zeros(16, np.float32), np.zeros(16, np.float32)
     call(Apply("exp_of_negative"), HERE[0], x, y, 16)
     assert (y == 1).all()
