@@ -6,8 +6,9 @@
 FOLDER has the files that `benchmarks/gguf_variants.py` made. Each program runs in a process of its own, whose threads
 are scheduled first while it is measured; the two take turns, burst by burst. A number is the best burst: 8 tokens for
 decode, all tokens for prefill. `--peer-python` is an interpreter with llama-cpp-python, built on this machine
-(CMAKE_ARGS=-DGGML_NATIVE=ON); PyPI's xllamacpp has no AVX-512 code and is slower. GB/s are of the bytes of the weights
-that a token reads; `bandwidth` is what generated code reads of memory, measured in the same run.
+(CMAKE_ARGS=-DGGML_NATIVE=ON); PyPI's xllamacpp has no AVX-512 code and is slower. GB/s are of the weights, and
+keys and values in f16, that a token reads; `of memory` is their part of what generated code reads of memory far larger
+than the caches, measured in the same run, burst by burst.
 """
 
 from __future__ import annotations
@@ -69,8 +70,9 @@ def measure(folder: Path, name: str, type: str, threads: int, options: argparse.
                     times[program].append(worker.ask(prefill=size)[0] / size)
         for program, seconds in times.items():
             what = f"{kind} {size}" if kind == "prefill" else f"decode at {size}"
-            weights = workers[program].facts["bytes"]
-            yield Point(program, type, threads, what, min(seconds), median(seconds), weights, bandwidth)
+            facts = workers[program].facts
+            read = facts["bytes"] + (size * facts["cache_bytes"] if kind == "decode" else 0)
+            yield Point(program, type, threads, what, min(seconds), median(seconds), read, bandwidth)
     for worker in workers.values():
         worker.close()
 

@@ -2,8 +2,8 @@
 
     python benchmarks/matmuls.py [--shapes 1x4096x4096,...] [--groups 32,128] [--threads 1,2] [--repeats 15] [--peers ort,ov]
 
-Every time includes the quantization of the activations: to 8 bits in groups as large as the weight's, which is what
-both peers do (accuracy_level 4; DYNAMIC_QUANTIZATION_GROUP_SIZE). `warm` multiplies by the same weight again and again,
+Every time includes the quantization of the activations: to 8 bits in groups as large as the weight's, which is what both
+peers do (accuracy_level 4; DYNAMIC_QUANTIZATION_GROUP_SIZE). `warm` multiplies by the same weight again and again,
 `cold` by others in turn, more than caches hold. Times are the best of many short bursts, ours and the peers' in turn.
 Needs onnx, onnxruntime and openvino for the peers.
 """
@@ -11,6 +11,7 @@ Needs onnx, onnxruntime and openvino for the peers.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import math
 import os
@@ -26,6 +27,7 @@ from llmir.backends.native import jit
 from llmir.backends.native.builder import I64, PTR, ModuleBuilder
 from llmir.backends.native.control import BARRIER_SPINS, CONTROL_BYTES
 from llmir.backends.native.kernels.matmul import Matmul, Schedule, spread_stride
+from llmir.backends.native.kernels.peaks import OPERANDS_BYTES, Products
 from llmir.backends.native.kernels.quantize_rows import QuantizeRows
 from llmir.backends.native.kernels.team import emit_barrier
 from llmir.backends.native.memory import Memory
@@ -48,7 +50,9 @@ POINTER, NUMBER = ctypes.c_void_p, ctypes.c_int64
 
 def activation_format(group: int | None) -> QuantizedFormat:
     """Symmetric 8-bit codes in groups, or for each row."""
-    return QuantizedFormat(Integer(8, True), granularity=Granularity(axis=0 if group is None else None, group_size=group))
+    return QuantizedFormat(
+        Integer(8, True), granularity=Granularity(axis=0 if group is None else None, group_size=group)
+    )
 
 
 def weight_format(bits: int, group: int | None) -> QuantizedFormat:
@@ -93,7 +97,9 @@ class Native:
         scales = g.parameter_shape((n, k))
         low, high = form.element.minimum, form.element.maximum
         weight = QuantizedArray(
-            rng.integers(low, high + 1, (n, k), dtype=np.int8), rng.uniform(0.001, 0.01, scales).astype(form.scale), form
+            rng.integers(low, high + 1, (n, k), dtype=np.int8),
+            rng.uniform(0.001, 0.01, scales).astype(form.scale),
+            form,
         )
         packed = self.layout.pack(weight)
         for i in range(self.count):
@@ -173,7 +179,8 @@ class OnnxRuntime:
         from onnx import TensorProto, helper, numpy_helper
 
         rows, k, n = shape
-        size = n * k // 2 + n * k // group * 4
+        groups = -(-k // group)
+        size = n * groups * (group // 2 + 4)
         self.count = -(-COLD_BYTES // size) if cold else 8 if rows == 1 else 1
         rng = np.random.default_rng(1)
         nodes: list[Any] = []
@@ -182,8 +189,8 @@ class OnnxRuntime:
         for i in range(self.count):
             w = i if cold else 0
             if cold or i == 0:
-                codes = rng.integers(0, 256, (n, k // group, group // 2), dtype=np.uint8)
-                scales = rng.uniform(0.001, 0.01, n * (k // group)).astype(np.float32)
+                codes = rng.integers(0, 256, (n, groups, group // 2), dtype=np.uint8)
+                scales = rng.uniform(0.001, 0.01, n * groups).astype(np.float32)
                 initializers += [numpy_helper.from_array(codes, f"b{w}"), numpy_helper.from_array(scales, f"s{w}")]
             nodes.append(
                 helper.make_node(
@@ -199,6 +206,7 @@ class OnnxRuntime:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.force_spinning_stop", "1")  # after a run, when others are measured
         self.session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         self.binding = self.session.io_binding()
         self.x = ort.OrtValue.ortvalue_from_numpy(rng.standard_normal((rows, k), dtype=np.float32))
@@ -221,6 +229,8 @@ class OpenVino:
         from openvino import opset13 as ops
 
         rows, k, n = shape
+        if k % group:
+            raise ValueError(f"OpenVINO has no short groups, and {k} is not divided by {group}")
         size = n * k // 2 + n * k // group * 2
         self.count = -(-COLD_BYTES // size) if cold else 8 if rows == 1 else 1
         rng = np.random.default_rng(2)
@@ -277,7 +287,10 @@ def measure_row(
 ) -> dict[str, float]:
     """Seconds of one multiplication by name, the best of `repeats` bursts in turn."""
     native = Native(shape, weight_format(4, group), group, cold)
-    others = {name: Repeated(PEERS[name](shape, group, cold, threads), bursts, threads) for name in peers}
+    others: dict[str, Repeated] = {}
+    for name in peers:
+        with contextlib.suppress(ValueError):
+            others[name] = Repeated(PEERS[name](shape, group, cold, threads), bursts, threads)
     best: dict[str, float] = {}
 
     def note(name: str, seconds: float) -> None:
@@ -297,7 +310,9 @@ def report(args: argparse.Namespace) -> None:
     ratios: dict[str, list[float]] = {}
     names = args.peers
     print(f"machine {MACHINE.name}, load {os.getloadavg()}, real-time bursts: {bursts.real_time}")
-    print("| M,K,N | group | weights | threads | us | GB/s | GOP/s | " + " | ".join(f"{n} us | x" for n in names) + " |")
+    print(
+        "| M,K,N | group | weights | threads | us | GB/s | GOP/s | " + " | ".join(f"{n} us | x" for n in names) + " |"
+    )
     print("|---" * (7 + 2 * len(names)) + "|")
     for shape in args.shapes:
         for group in args.groups:
@@ -308,19 +323,57 @@ def report(args: argparse.Namespace) -> None:
                     row = measure_row(bursts, shape, group, cold, threads, names, args.repeats)
                     ours = row["llmir"]
                     speed = 2 * math.prod(shape) / ours / 1e9
-                    cells = [f"{row[n] * 1e6:.1f} | {row[n] / ours:.2f}" for n in names]
-                    for n in names:
+                    cells = [f"{row[n] * 1e6:.1f} | {row[n] / ours:.2f}" if n in row else "- | -" for n in names]
+                    there = [n for n in names if n in row]
+                    for n in there:
                         ratios.setdefault(n, []).append(row[n] / ours)
-                    if names:
-                        ratios.setdefault("best", []).append(min(row[n] for n in names) / ours)
+                    if there:
+                        ratios.setdefault("best", []).append(min(row[n] for n in there) / ours)
                     print(
                         f"| {'x'.join(map(str, shape))} | {group} | {'cold' if cold else 'warm'} | {threads} | "
                         f"{ours * 1e6:.1f} | {row['bytes'] / ours / 1e9:.1f} | {speed:.0f} | {' | '.join(cells)} |",
                         flush=True,
                     )
     for name, values in ratios.items():
-        print(f"{name}: geometric mean {statistics.geometric_mean(values):.2f}, least {min(values):.2f}, {len(values)} rows")
+        print(
+            f"{name}: geometric mean {statistics.geometric_mean(values):.2f}, least {min(values):.2f}, {len(values)} rows"
+        )
     print(f"load {os.getloadavg()}")
+
+
+def report_int8(bursts: Bursts, repeats: int) -> None:
+    """Print what 8-bit weights with 8-bit activations (scales for channels and rows) reach of the most there is."""
+    module = ModuleBuilder(MACHINE)
+    peak = Products("dot4")
+    library = jit.compile_module(_with(module, peak), MACHINE)
+    function = library.function(peak.name(), POINTER, NUMBER, POINTER)
+    operands = [Memory(2 * OPERANDS_BYTES) for _ in range(2)]
+    steps = 300_000
+
+    def products(thread: int) -> Callable[[], None]:
+        at = operands[thread].address
+        return lambda: function(at, steps, at + OPERANDS_BYTES)
+
+    most = {
+        1: min(bursts.alone(products(0)) for _ in range(repeats)),
+        2: min(bursts.together([products(0), products(1)]) for _ in range(repeats)),
+    }
+    print("\n| M,K,N of 8-bit weights | threads | us | GOP/s | of the peak |\n|---|---|---|---|---|")
+    for rows in (1, 16, 128, 512):
+        native = Native((rows, 4096, 4096), weight_format(8, None), None, False)
+        for threads, seconds in most.items():
+            ceiling = threads * steps * peak.operations(MACHINE.lanes) / seconds
+            best = min(native.seconds(bursts, threads) for _ in range(repeats))
+            speed = 2 * rows * 4096 * 4096 / best
+            print(
+                f"| {rows}x4096x4096 | {threads} | {best * 1e6:.1f} | {speed / 1e9:.0f} | {speed / ceiling:.1%} |",
+                flush=True,
+            )
+
+
+def _with(module: ModuleBuilder, product: Products) -> ModuleBuilder:
+    product.emit(module)
+    return module
 
 
 def shape_of(text: str) -> tuple[int, int, int]:
@@ -338,8 +391,13 @@ def main() -> None:
     parser.add_argument("--peers", type=lambda t: [p for p in t.split(",") if p], default=list(PEERS))
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--cold-gemm", action="store_true", help="rows with M > 1 with cold weights too")
+    parser.add_argument("--int8", action="store_true", help="8-bit weights against the peak instead")
     started = time.perf_counter()
-    report(parser.parse_args())
+    args = parser.parse_args()
+    if args.int8:
+        report_int8(Bursts(MACHINE), args.repeats)
+    else:
+        report(args)
     print(f"{time.perf_counter() - started:.0f} s")
 
 

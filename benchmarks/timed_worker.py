@@ -67,8 +67,10 @@ class LlamaCpp:
         self.prefill([token], position)
 
     def facts(self) -> dict[str, Any]:
-        system = self._api.llama_print_system_info().decode()
-        return {"version": self._api.__version__, "system": system, "bytes": self._api.llama_model_size(self._model)}
+        api, model = self._api, self._model
+        width = api.llama_model_n_embd(model) * api.llama_model_n_head_kv(model) // api.llama_model_n_head(model)
+        cache = 2 * 2 * width * api.llama_model_n_layer(model)
+        return {"version": api.__version__, "bytes": api.llama_model_size(model), "cache_bytes": cache}
 
 
 class Llmir:
@@ -96,7 +98,9 @@ class Llmir:
         self._session.decode(token, position, self._cache)
 
     def facts(self) -> dict[str, Any]:
-        return {"bytes": self._session.plan.weight_bytes, "compile_seconds": self._compiled}
+        plan = self._session.plan
+        cache = sum(kind.token_bytes for kind in plan.caches)
+        return {"bytes": plan.weight_bytes, "cache_bytes": cache, "compile_seconds": self._compiled}
 
 
 PROGRAMS = {"llama.cpp": LlamaCpp, "llmir": Llmir}

@@ -17,7 +17,7 @@ from xdsl.dialects.builtin import (
     StridedLayoutAttr,
     StringAttr,
 )
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import prop_def
 from xdsl.utils.exceptions import VerifyException
 
@@ -32,7 +32,8 @@ ARENA_ALIGNMENT = 64
 
 def memref(value: SSAValue) -> MemRefType[Attribute] | None:
     """The type of a buffer or view, None for what is none."""
-    return cast("MemRefType[Attribute]", value.type) if isinstance(value.type, MemRefType) else None
+    type: object = value.type
+    return cast("MemRefType[Attribute]", type) if isinstance(type, MemRefType) else None
 
 
 def shape(value: SSAValue) -> tuple[int, ...]:
@@ -47,7 +48,7 @@ def shape(value: SSAValue) -> tuple[int, ...]:
 def element_bytes(type: Attribute) -> int:
     """Bytes of a scalar in memory."""
     if isinstance(type, IntegerType):
-        return type.width.data // 8
+        return cast("IntegerType", type).width.data // 8
     return 8 if isinstance(type, IndexType) else FLOATS[type.__class__].itemsize
 
 
@@ -81,10 +82,11 @@ def place_of(value: SSAValue) -> Place:
     if not isinstance(type.layout, StridedLayoutAttr):
         inner = type.get_shape()[1:]
         return Place(value, 0, 1 if DYNAMIC_INDEX in inner else row_bytes(type))
-    root = value.owner.operands[0]  # pyright: ignore[reportAttributeAccessIssue] (only views are strided)
+    view = value.owner
+    assert isinstance(view, Operation)  # only views are strided
     low, extent = view_extent(type)
     size = element_bytes(type.element_type)
-    return Place(cast(SSAValue, root), low * size, (low + extent) * size)
+    return Place(view.operands[0], low * size, (low + extent) * size)
 
 
 def strides(type: MemRefType[Attribute]) -> tuple[int, ...]:
@@ -188,5 +190,3 @@ def check_like(value: SSAValue, name: str, other: SSAValue, other_name: str) -> 
         raise VerifyException(
             f"{name} is {shape_text(shape(value))} but {other_name} is {shape_text(shape(other))}; shapes must agree"
         )
-
-

@@ -52,6 +52,7 @@ from llmir.formats.native_tiles import common_run
 BUFFER = BaseAttr(MemRefType)
 PACKED = BaseAttr(TilesType)
 COUNT = IntegerAttr.constr(i64)
+Count = IntegerAttr[IntegerType | IndexType]
 ROW_PARTS = (REPLICATED, ROWS, FOLDED_ROWS)
 POINT_PARTS = (*ROW_PARTS, COLUMNS, HEADS)
 HEAD_PARTS = (ROWS, HEADS)
@@ -118,8 +119,8 @@ class EmbedPositionsOp(StepKernel):
         table: SSAValue,
         position: SSAValue,
         output: SSAValue,
-        count: IntegerAttr[IntegerType],
-        offset: IntegerAttr[IntegerType],
+        count: Count,
+        offset: Count,
         split: SplitAttr,
     ):
         super().__init__(
@@ -166,7 +167,7 @@ class RMSNormOp(_Norm):
 
 @irdl_op_definition
 class LayerNormOp(_Norm):
-    """(input - mean) / sqrt(variance + epsilon) * weight + bias over the last dimension. The output may be the input."""
+    """(input - mean) / sqrt(variance + epsilon) * weight + bias of the last dimension. The output may be the input."""
 
     name = "kernel.layer_norm"
     WORDS: ClassVar = {"bias": ("bias",), "into": ("output",)}
@@ -206,9 +207,9 @@ class QuantizeRowsOp(StepKernel):
     """Codes of f32 rows [M, K] as `llm.quantize` has them, their scales, and plain sums of codes.
 
     codes [M, K] i8, scales [M, G] f32: one for each K / G columns, sums [M, S] i32: of each `run` columns, of which the
-    last may be fewer. The codes have `bits` bits and are symmetric. Without `scale` the scales are chosen from the values (absmax) and rounded to
-    `scale_type`; with it they are that constant. With `encoded` (as `llm.encode`) the values are in units of the scale
-    already: they are rounded as they are.
+    last may be fewer. The codes have `bits` bits and are symmetric. Without `scale` the scales are chosen from the
+    values (absmax) and rounded to `scale_type`; with it they are that constant. With `encoded` (as `llm.encode`) the
+    values are in units of the scale already: they are rounded as they are.
     """
 
     name = "kernel.quantize_rows"
@@ -357,7 +358,9 @@ class MatmulOp(StepKernel):
         check_shape(self.output, "output", (rows, n), "[rows, N]")
         _check_vector(self.bias, "bias", n * tiles.interleave.data)
         if self.split.number != tiles.tile.data:
-            raise VerifyException(f"is split by columns of {self.split.number}, expected those of a tile, {tiles.tile.data}")
+            raise VerifyException(
+                f"is split by columns of {self.split.number}, expected those of a tile, {tiles.tile.data}"
+            )
         self._verify_input(k)
 
     def _verify_input(self, k: int) -> None:
@@ -488,7 +491,7 @@ class AttentionOp(StepKernel):
         output: SSAValue,
         scale: FloatAttr,
         split: SplitAttr,
-        window: IntegerAttr[IntegerType] | None = None,
+        window: Count | None = None,
         softcap: FloatAttr | None = None,
     ):
         super().__init__(
@@ -693,7 +696,7 @@ class ArgmaxOp(StepKernel):
 
 @irdl_op_definition
 class PickOp(StepKernel):
-    """token [M] = the index that belongs to the largest of all threads' `values`; of equals that of the first thread."""
+    """token [M] = the index of the largest of all threads' `values`; of equals that of the first thread."""
 
     name = "kernel.pick"
     WORDS: ClassVar = {"into": ("token",)}

@@ -1,6 +1,6 @@
-"""The step form of the `kernel` dialect: a whole pass over the model as phases on buffers, divided by a team of threads.
+"""The step form of the `kernel` dialect: a pass over the whole model as phases on buffers, which a team divides.
 
-kernel.weight @layers.qkv {members = [[@l.0.q, @l.0.k, @l.0.v], ...], offset = 0 : i64, stride = 4096 : i64} : !kernel.tiles<...>
+kernel.weight @layers.qkv {members = [[@l.0.q, @l.0.k, @l.0.v], ...], offset = 0 : i64, stride = 4096 : i64} : TYPE
 kernel.cache @layers.cache {layers = 30 : i64, kv_heads = 3 : i64, head_dim = 64 : i64, element = f16, lanes = 16 : i64}
 kernel.step @decode(%ids: memref<1xi64, "shared">, %position: index, ...) attributes {rows = 1 : i64} {
   %x = kernel.buffer {offset = 0 : i64} : memref<1x576xf32, "shared">
@@ -24,7 +24,7 @@ an operation that writes and one in which another thread reads or writes the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
@@ -80,6 +80,7 @@ from llmir.dialects.llm.types import shape_text
 
 BUFFER_TYPE = BaseAttr(MemRefType)
 COUNT = IntegerAttr.constr(i64)
+Count = IntegerAttr[IntegerType | IndexType]
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "decode": ("ids", "position", "logits", "token"),
     "prefill": ("ids", "position", "hidden"),
@@ -144,7 +145,7 @@ class WeightOp(IRDLOperation):
 
     def verify_(self) -> None:
         """Check members and places."""
-        layers = cast("ArrayAttr[Attribute]", self.members).data
+        layers = self.members.data
         for layer in layers:
             entries = cast("ArrayAttr[Attribute]", layer).data if isinstance(layer, ArrayAttr) else ()
             if not entries or not all(isinstance(e, SymbolRefAttr | RowsAttr) for e in entries):
@@ -162,16 +163,17 @@ class WeightOp(IRDLOperation):
                 raise VerifyException(f"{name} must be a multiple of {ARENA_ALIGNMENT} bytes, got {value}")
         if isinstance(self.type, TilesType) and self.shift is not None:
             raise VerifyException("shift is for weights that are not packed")
-        if isinstance(self.type, MemRefType) and space(cast("MemRefType[Attribute]", self.type)) != WEIGHTS:
+        if isinstance(self.type, MemRefType) and space(self.type) != WEIGHTS:
             raise VerifyException(f'type is {self.type}, expected a memref in space "{WEIGHTS}"')
 
 
 @irdl_op_definition
 class CacheOp(IRDLOperation):
-    """`kernel.cache @layers.cache {layers = 30 : i64, kv_heads = 3 : i64, head_dim = 64 : i64, element = f16, lanes = 16 : i64}`
+    """`kernel.cache @kv {layers = 30 : i64, kv_heads = 3 : i64, head_dim = 64 : i64, element = f16, lanes = 16 : i64}`
 
     Keys and values of layers that are alike, for as many tokens as a session wants. Keys are
-    [kv_heads][capacity / lanes][head_dim][lanes], values [kv_heads][capacity][head_dim]; capacity is a multiple of lanes.
+    [kv_heads][capacity / lanes][head_dim][lanes], values [kv_heads][capacity][head_dim]; capacity is a multiple of
+    lanes.
     `element` is f32, f16, f8E4M3FN, or i8 with a float32 scale for each token of each head behind the head's codes.
     """
 
@@ -211,7 +213,7 @@ class CacheOp(IRDLOperation):
     def verify_(self) -> None:
         """Check sizes and the element."""
         for name in ("layers", "kv_heads", "head_dim", "lanes"):
-            value = cast("IntegerAttr[IntegerType]", getattr(self, name)).value.data
+            value = cast(Count, getattr(self, name)).value.data
             if value < 1:
                 raise VerifyException(f"{name} must be at least 1, got {value}")
         if self.element not in CACHE_ELEMENTS:
@@ -250,7 +252,7 @@ class RopeTableOp(IRDLOperation):
         scaling: RopeScalingAttr | None = None,
         factors: str | None = None,
         long_factors: str | None = None,
-        original_context: IntegerAttr[IntegerType] | None = None,
+        original_context: Count | None = None,
         magnitude: FloatAttr | None = None,
     ):
         super().__init__(
@@ -284,6 +286,7 @@ class StepOp(IRDLOperation):
     """
 
     name = "kernel.step"
+    FORM: ClassVar = "kernel.step @name(%argument: type, ...) [attributes attr-dict] region"
 
     sym_name = prop_def(SymbolNameConstraint())
     rows = opt_prop_def(COUNT)
@@ -356,6 +359,7 @@ class LoopOp(IRDLOperation):
     """`kernel.loop %l = 0 to 30 { ... }`: layers that are alike, one after the other."""
 
     name = "kernel.loop"
+    FORM: ClassVar = "kernel.loop %index = 0 to $count region"
 
     count = prop_def(COUNT)
     body = region_def("single_block")
@@ -429,11 +433,11 @@ class BufferOp(IRDLOperation):
     @property
     def space(self) -> str:
         """Its memory space."""
-        return space(cast("MemRefType[Attribute]", self.output.type))
+        return space(self.output.type)
 
     def verify_(self) -> None:
         """Check place and type."""
-        type = cast("MemRefType[Attribute]", self.output.type)
+        type = self.output.type
         if space(type) not in (SHARED, PRIVATE, THREADS):
             raise VerifyException(f"a buffer is in {SHARED}, {PRIVATE} or {THREADS} memory, got {type}")
         if type.get_num_dims() < 2 or DYNAMIC_INDEX in type.get_shape()[1:]:
@@ -448,7 +452,7 @@ class BufferOp(IRDLOperation):
 
 @irdl_op_definition
 class ViewOp(IRDLOperation):
-    """`%k = kernel.view %qkv : memref<?x960xf32, "shared"> -> memref<?x3x64xf32, strided<[960, 64, 1], offset: 576>, "shared">`
+    """`%k = kernel.view %qkv : memref<?x8xf32, "shared"> -> memref<?x2x2xf32, strided<[8, 2, 1], offset: 4>, "shared">`
 
     Part of every row of a buffer, cut into heads or not.
     """
@@ -542,7 +546,7 @@ class WeightAtOp(_At):
 
 @irdl_op_definition
 class CacheAtOp(_At):
-    """`%keys, %values = kernel.cache_at @layers.cache[%l] : memref<3x?x64x16xf16, "cache">, memref<3x?x64xf16, "cache">`"""
+    """`%keys, %values = kernel.cache_at @kv[%l] : memref<3x?x64x16xf16, "cache">, memref<3x?x64xf16, "cache">`"""
 
     name = "kernel.cache_at"
 

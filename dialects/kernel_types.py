@@ -175,8 +175,8 @@ class SplitAttr(ParametrizedAttribute):
     """`#kernel.split<rows>`, `<folded_rows>`, `<heads 3>`, `<columns 32>`, `<replicated>`
 
     How the team of T threads divides an operation. Thread t has, of n units, those from n * t / T up to
-    n * (t + 1) / T, rounded down: of `rows`, rows; of `heads N`, heads of the cache with the query heads that read them;
-    of `columns W`, runs of W columns. `folded_rows` are 2 T such parts of the rows of which thread t has parts t and
+    n * (t + 1) / T, rounded down: of `rows`, rows; of `heads N`, heads of the cache and the query heads that read them;
+    of `columns W`, runs of W columns. `folded_rows` are 2 T such parts of the rows, of which thread t has parts t and
     2 T - 1 - t: as much of a triangle for each. `replicated`: every thread does all of it, into its own memory.
     """
 

@@ -7,7 +7,7 @@ and `llvm.select` of vectors, and `llvm.store`, whose ordering xDSL's text loses
 from __future__ import annotations
 
 from abc import ABC
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from xdsl.dialects import llvm
 from xdsl.dialects.builtin import (
@@ -187,13 +187,13 @@ class FCmpOp(IRDLOperation):
             raise VerifyException(f"result is {self.res.type}, expected {bits_like(self.lhs.type)}")
 
 
-FCMP_PREDICATES = tuple(flag.value for flag in llvm.FCmpPredicateFlag)
-ICMP_PREDICATES = tuple(flag.value for flag in llvm.ICmpPredicateFlag)
+FCMP_PREDICATES: tuple[str, ...] = tuple(flag.value for flag in llvm.FCmpPredicateFlag)
+ICMP_PREDICATES: tuple[str, ...] = tuple(flag.value for flag in llvm.ICmpPredicateFlag)
 
 
-def bits_like(type: Attribute) -> Attribute:
+def bits_like(type: Any) -> Attribute:
     """i1, or a vector of as many as a type has lanes."""
-    return VectorType(BITS, type.shape) if isinstance(type, VectorType) else BITS  # pyright: ignore
+    return VectorType(BITS, type.shape) if type.__class__ is VectorType else BITS
 
 
 @irdl_op_definition
@@ -213,7 +213,7 @@ class SelectOp(IRDLOperation):
 
     def verify_(self) -> None:
         """A bit for each lane."""
-        if isinstance(self.cond.type, VectorType) and self.cond.type != bits_like(self.lhs.type):
+        if self.cond.type not in (BITS, bits_like(self.lhs.type)):
             raise VerifyException(f"condition is {self.cond.type}, expected {bits_like(self.lhs.type)}")
 
 
@@ -280,7 +280,7 @@ def parse_ordering(parser: Parser) -> int:
     return ORDERING_NUMBERS[word]
 
 
-def _verify_ordering(what: str, ordering: IntegerAttr[IntegerType], allowed: tuple[str, ...]) -> None:
+def _verify_ordering(what: str, ordering: IntegerAttr[Any], allowed: tuple[str, ...]) -> None:
     name = ORDERINGS.get(ordering.value.data, str(ordering.value.data))
     if name not in allowed:
         raise VerifyException(f"{what} is '{name}', expected one of {', '.join(allowed)}")

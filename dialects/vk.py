@@ -9,7 +9,7 @@ every machine: those for which machines have an instruction are lowered by a tab
 from __future__ import annotations
 
 from abc import ABC
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from xdsl.dialects.arith import CMPF_COMPARISON_OPERATIONS, CMPI_COMPARISON_OPERATIONS
 from xdsl.dialects.builtin import (
@@ -17,6 +17,7 @@ from xdsl.dialects.builtin import (
     BFloat16Type,
     DenseArrayBase,
     Float32Type,
+    IntAttr,
     IntegerAttr,
     IntegerType,
     SignlessIntegerConstraint,
@@ -26,13 +27,14 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.dialects.llvm import LLVMPointerType
-from xdsl.ir import Attribute, Dialect
+from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import (
     AnyAttr,
     IRDLOperation,
     ParsePropInAttrDict,
     VarConstraint,
     base,
+    irdl_attr_definition,
     irdl_op_definition,
     operand_def,
     opt_prop_def,
@@ -40,6 +42,8 @@ from xdsl.irdl import (
     result_def,
     traits_def,
 )
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, Pure
 from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.hints import isa
@@ -78,8 +82,8 @@ def element(type: Attribute) -> Attribute:
 
 def bit_width(type: Attribute) -> int:
     """The bits of a scalar or a vector of integers and floats."""
-    scalar = element(type)
-    width = scalar.width.data if isinstance(scalar, IntegerType) else scalar.bitwidth  # pyright: ignore
+    scalar: Any = element(type)
+    width: int = scalar.width.data if scalar.__class__ is IntegerType else scalar.bitwidth
     return width * (lanes(type) or 1)
 
 
@@ -537,11 +541,44 @@ class Dot4Op(_Vk):
     traits = traits_def(Pure())
     assembly_format = "$accumulator `,` $unsigned `,` $signed attr-dict `:` type($accumulator) `,` type($unsigned)"
 
+    @property
+    def largest(self) -> int:
+        """The largest unsigned byte."""
+        return 255 if self.unsigned_max is None else self.unsigned_max.value.data
+
     def verify_(self) -> None:
         """Four bytes for each lane, and a bound that bytes have."""
         _check_parts(self.accumulator.type, self.unsigned.type, 4)
         if self.unsigned_max is not None and not 1 <= self.unsigned_max.value.data <= 255:
             raise VerifyException(f"unsigned_max is {self.unsigned_max.value.data}, expected 1 to 255")
+
+
+@irdl_op_definition
+class MmlaOp(_Vk):
+    """`%d = vk.mmla %acc, %u, %s : vector<4xi32>, vector<16xi8>`
+
+    In each 128 bits a product of matrices: the i32 [2, 2] of `%acc` plus u8 [2, 8] of `%u` times the transpose of s8
+    [2, 8] of `%s`. Sums wrap.
+    """
+
+    name = "vk.mmla"
+    T: ClassVar = VarConstraint("T", VectorType.constr(i32))
+    B: ClassVar = VarConstraint("B", BYTES)
+    accumulator = operand_def(T)
+    unsigned = operand_def(B)
+    signed = operand_def(B)
+    result = result_def(T)
+    traits = traits_def(Pure())
+    assembly_format = "$accumulator `,` $unsigned `,` $signed attr-dict `:` type($accumulator) `,` type($unsigned)"
+
+    def verify_(self) -> None:
+        """Whole matrices."""
+        _check_parts(self.accumulator.type, self.unsigned.type, 4)
+        count = lanes(self.accumulator.type) or 1
+        if count % 4:
+            raise VerifyException(
+                f"{self.accumulator.type} has {count} lanes, expected a multiple of 4, a 2x2 matrix each"
+            )
 
 
 @irdl_op_definition
@@ -621,6 +658,127 @@ class ByteLookupOp(_Vk):
         """Sixteen entries."""
         if lanes(self.table.type) != 16:
             raise VerifyException(f"table is {self.table.type}, expected 16 entries")
+
+
+# -- matrix registers --
+
+TILE_ROWS, TILE_BYTES = 16, 64
+"""What a matrix register holds at most."""
+
+TILE_DOTS = ("s8s8", "s8u8", "u8s8", "u8u8", "bf16")
+"""What tiles are multiplied as: i32 sums of bytes, signed or unsigned, or f32 sums of bf16."""
+
+
+@irdl_attr_definition
+class TileType(ParametrizedAttribute, TypeAttribute):
+    """`!vk.tile<16, 64>`: a matrix register of so many rows (at most 16) of so many bytes (at most 64)."""
+
+    name = "vk.tile"
+    rows: IntAttr
+    bytes: IntAttr
+
+    @staticmethod
+    def of(rows: int, bytes: int) -> TileType:
+        """The type of a size."""
+        return TileType(IntAttr(rows), IntAttr(bytes))
+
+    def verify(self) -> None:
+        """A register has room for it."""
+        rows, bytes = self.rows.data, self.bytes.data
+        if not 1 <= rows <= TILE_ROWS:
+            raise VerifyException(f"a tile of {rows} rows, expected 1 to {TILE_ROWS}")
+        if not 4 <= bytes <= TILE_BYTES or bytes % 4:
+            raise VerifyException(f"a tile of rows of {bytes} bytes, expected a multiple of 4 up to {TILE_BYTES}")
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
+        """`<16, 64>`"""
+        with parser.in_angle_brackets():
+            rows = parser.parse_integer()
+            parser.parse_punctuation(",")
+            return [IntAttr(rows), IntAttr(parser.parse_integer())]
+
+    def print_parameters(self, printer: Printer) -> None:
+        """`<16, 64>`"""
+        printer.print_string(f"<{self.rows.data}, {self.bytes.data}>")
+
+
+@irdl_op_definition
+class TileZeroOp(_Vk):
+    """`%t = vk.tile_zero : !vk.tile<16, 64>`: zeros."""
+
+    name = "vk.tile_zero"
+    result = result_def(TileType)
+    traits = traits_def(Pure())
+    assembly_format = "attr-dict `:` type($result)"
+
+
+@irdl_op_definition
+class TileLoadOp(_Vk):
+    """`%t = vk.tile_load %p, %stride : !vk.tile<16, 64>`: rows from memory, `%stride` bytes (i64) apart."""
+
+    name = "vk.tile_load"
+    pointer = operand_def(POINTER)
+    stride = operand_def(i64)
+    result = result_def(TileType)
+    traits = traits_def(MemoryReadEffect())
+    assembly_format = "$pointer `,` $stride attr-dict `:` type($result)"
+
+
+@irdl_op_definition
+class TileStoreOp(_Vk):
+    """`vk.tile_store %t, %p, %stride : !vk.tile<16, 64>`: rows into memory, `%stride` bytes (i64) apart."""
+
+    name = "vk.tile_store"
+    tile = operand_def(TileType)
+    pointer = operand_def(POINTER)
+    stride = operand_def(i64)
+    traits = traits_def(MemoryWriteEffect())
+    assembly_format = "$tile `,` $pointer `,` $stride attr-dict `:` type($tile)"
+
+
+@irdl_op_definition
+class TileDotOp(_Vk):
+    """`%d = vk.tile_dot "s8u8" %c, %a, %b : !vk.tile<16, 64>, !vk.tile<16, 64>, !vk.tile<16, 64>`
+
+    32-bit element [m, n] of `%c` plus products of element i of dword [m, k] of `%a` and element i of dword [k, n] of
+    `%b`, for all k and i: four bytes, summed in i32, which wraps, or two bf16, summed in f32 in an order that is the
+    machine's. The kind says what the elements of `%a`, then those of `%b` are.
+    """
+
+    name = "vk.tile_dot"
+    T: ClassVar = VarConstraint("T", base(TileType))
+    kind = prop_def(StringAttr)
+    accumulator = operand_def(T)
+    a = operand_def(TileType)
+    b = operand_def(TileType)
+    result = result_def(T)
+    traits = traits_def(Pure())
+    assembly_format = "$kind $accumulator `,` $a `,` $b attr-dict `:` type($accumulator) `,` type($a) `,` type($b)"
+
+    def verify_(self) -> None:
+        """There is such a product, of matrices that fit each other."""
+        if self.kind.data not in TILE_DOTS:
+            raise VerifyException(f"kind is '{self.kind.data}', expected one of {', '.join(TILE_DOTS)}")
+        c, a, b = self.accumulator.type, self.a.type, self.b.type
+        if (c.rows, c.bytes) != (a.rows, b.bytes) or 4 * b.rows.data != a.bytes.data:
+            raise VerifyException(f"{c} += {a} * {b} does not fit, expected tiles [m, 4 n] += [m, 4 k] * [k, 4 n]")
+
+
+@irdl_op_definition
+class StackOp(_Vk):
+    """`%p = vk.stack {bytes = 1024 : i64}`: memory that is the function's until it returns, at a multiple of 64."""
+
+    name = "vk.stack"
+    bytes = prop_def(IntegerAttr.constr(i64))
+    result = result_def(LLVMPointerType())
+    traits = traits_def(MemoryWriteEffect())
+    assembly_format = "attr-dict"
+
+    def verify_(self) -> None:
+        """There is some."""
+        if self.bytes.value.data < 1:
+            raise VerifyException(f"bytes is {self.bytes.value.data}, expected at least 1")
 
 
 # -- threads --
@@ -712,12 +870,19 @@ VK = Dialect(
         UIToFPOp,
         FPToSIOp,
         Dot4Op,
+        MmlaOp,
         Dot2Op,
         LookupOp,
         ByteLookupOp,
+        TileZeroOp,
+        TileLoadOp,
+        TileStoreOp,
+        TileDotOp,
+        StackOp,
         AtomicAddOp,
         AtomicLoadOp,
         AtomicStoreOp,
         PauseOp,
     ],
+    [TileType],
 )

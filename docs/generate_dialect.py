@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from xdsl.dialects.builtin import AnyFloat, ArrayOfConstraint, ModuleOp, SymbolRefAttr
+from xdsl.dialects.builtin import AnyFloat, ArrayOfConstraint, IntegerType, ModuleOp, SymbolRefAttr, VectorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Dialect, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
 from xdsl.irdl import (
@@ -27,6 +27,7 @@ from xdsl.irdl import (
     OptionalDef,
     OptPropertyDef,
     ParamAttrConstraint,
+    VarConstraint,
     VariadicDef,
 )
 from xdsl.irdl.constraints import RangeLengthConstraint, RangeOf
@@ -36,11 +37,12 @@ from llmir.dialects.call_format import CallFormat
 from llmir.dialects.kernel import KERNEL
 from llmir.dialects.llm import LLM
 from llmir.dialects.llm.weights import weights
+from llmir.dialects.vk import VK
 from llmir.program.program import parse_program_text
 
 PAGE = Path(__file__).with_name("operations.md")
 EXAMPLES = Path(__file__).with_name("dialect.md")
-DIALECTS = (LLM, KERNEL)
+DIALECTS = (LLM, KERNEL, VK)
 
 HEADER = """\
 # Operations and types
@@ -62,6 +64,11 @@ NAMES = {
     "IntegerType": "an integer type",
     "IndexType": "`index`",
     "TensorType": "a tensor",
+    "VectorType": "a vector",
+    "LLVMPointerType": "`!llvm.ptr`",
+    "MemRefType": "a memref",
+    "ArrayAttr": "a list",
+    "UnitAttr": "there or not",
     "NoneAttr": "none",
 }
 """How attributes and types of xDSL are called here."""
@@ -147,6 +154,8 @@ def text_form(op: type[IRDLOperation]) -> str:
     definition = op.get_irdl_definition()
     if definition.assembly_format is not None:
         return f"{op.name} {definition.assembly_format}".replace("`", "").replace(" ( ", " (").replace(" ) ", ") ")
+    if isinstance(form := getattr(op, "FORM", None), str):
+        return form
     assert issubclass(op, CallFormat), f"{op.name} has a parser of its own, whose form is not known here"
     behind = {name for names in op.WORDS.values() for name in names}
     first = [(name, d) for name, d in definition.operands if name not in behind]
@@ -174,6 +183,8 @@ def words(constraint: object) -> str:
             return words(constraint.constraint)
         case RangeOf():
             return words(constraint.constr)
+        case VarConstraint():
+            return words(constraint.constraint)
         case ArrayOfConstraint():
             return "list, each " + words(constraint.elem_range_constraint)
         case MessageConstraint() if constraint.message.startswith("Expected SymbolRefAttr"):
@@ -215,6 +226,11 @@ def alternatives(constraint: AnyOf[Attribute]) -> str:
 def parametrized(constraint: ParamAttrConstraint[ParametrizedAttribute]) -> str:
     """An attribute whose parameters are constrained: an integer of a type, a boolean."""
     base = name_of(constraint.base_attr)
+    if constraint.base_attr is IntegerType:
+        return base
+    if constraint.base_attr is VectorType:
+        elements = [what for c in constraint.param_constrs if (what := words(c)) != "any"]
+        return ", each ".join([base, *elements])
     *_, last = constraint.param_constrs
     match last:
         case EqAttrConstraint():
@@ -229,7 +245,7 @@ def name_of(attribute: type[Attribute]) -> str:
     """An attribute's name: a link to ours, a word for xDSL's."""
     if attribute.name.split(".")[0] in {dialect.name for dialect in DIALECTS}:
         return link(attribute)
-    return NAMES[attribute.__name__]
+    return f"`{attribute.name}`" if attribute in FLOATS else NAMES[attribute.__name__]
 
 
 def blocks() -> list[str]:

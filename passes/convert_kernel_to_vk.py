@@ -12,8 +12,8 @@ Symbols (`kernel.weight`, `kernel.cache`, `kernel.rope_table`) become offsets fr
 from the module at kernel level.
 
 Options:
-    machine: the machine to generate code for, instead of the one the module was lowered to (`kernel.target`): a target's
-        name, with `+option` for what only some such processors have.
+  machine  the machine to generate code for, instead of the one the module was lowered to (`kernel.target`): a target's
+           name, with `+option` for what only some such processors have (default: that of the module)
 """
 
 from __future__ import annotations

@@ -6,17 +6,22 @@ their hidden states, `@head` hidden states to logits. Everything follows from th
 
 - Blocks that are alike, also with a period of more than one, are a `kernel.loop`.
 - Layers with the same input and weights of one scheme are one product of one packed weight (q, k and v); slices of a
-  product's columns are rows of its weight. Gate and up are interleaved tile by tile with a gated epilogue. A product
+  product's columns are rows of its weight. Gate and up are interleaved tile by tile, with a gated epilogue. A product
   that is only added to a residual adds itself. An input is quantized once for all products that read its codes.
 - In `@decode` every thread normalizes and quantizes for itself, in `@prefill` rows are divided; products are divided
   by columns, attention by heads or by rows folded so that each thread has as much of the triangle.
 - A `kernel.barrier` stands where a value crosses threads and nowhere else; buffers share memory when their lives allow.
 
-`target` names the machine, with its options: `x86-avx512-vnni+bf16`; its `[[schedule]]` entries give the schedules and
-the tiles of packed weights. `kv-cache` is the element of the cache: f16, f32, f8E4M3FN or i8. `activation` is what
-inputs that are not quantized are multiplied in: f32, or bf16, to which they are then rounded.
+The `llm.weight`s stay; what of them is packed where is said by `kernel.weight`s, to which the steps refer. Weights of
+norms and biases are packed as f32. An operation without a native kernel is an error that says why; such a program runs
+on the numpy backend.
 
-An operation without a native kernel is an error that says why; such a program runs on the numpy backend.
+Options:
+  target      the machine, by the name of its target and `+` each of its options: `x86-avx512-vnni+bf16`; the target's
+              `[[schedule]]` entries give schedules and tiles (default x86-avx512-vnni)
+  kv-cache    what the cache holds: f16, f32, f8E4M3FN or i8 (default f16)
+  activation  what inputs that are not quantized are multiplied in: f32, or bf16, to which they are then rounded
+              (default f32)
 """
 
 from __future__ import annotations
@@ -92,9 +97,7 @@ def convert(module: ModuleOp, target: str, kv_cache: str = "f16", activation: st
     for op in [op for op in module.body.ops if isinstance(op, func.FuncOp)]:
         op.detach()
         op.erase()
-    module.body.block.add_ops(
-        [*shared.slots.operations(), *shared.caches.values(), *shared.tables.values(), *steps]
-    )
+    module.body.block.add_ops([*shared.slots.operations(), *shared.caches.values(), *shared.tables.values(), *steps])
     module.attributes[TARGET] = StringAttr(target)
     for step in steps:
         insert_barriers(step)
@@ -194,5 +197,3 @@ def _columns(type: Attribute) -> int:
     if len(shape) != 2 or shape[1] < 1:
         raise InputError(f"@head is given or returns {type}, expected [tokens, columns]")
     return shape[1]
-
-

@@ -18,7 +18,9 @@ from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, i
 from llmir.backends.native.session import NativeSession
 from llmir.backends.native.steps_to_vk import lower_steps
 from llmir.dialects.kernel_steps import WeightOp
-from llmir.passes.convert_llm_to_kernel import convert
+from llmir.passes.pass_manager import run_passes
+from llmir.passes.pipeline import Pipeline
+from llmir.program.context import LLMContext
 from llmir.program.store import WeightStore
 from llmir.targets.host import host_machine
 from llmir.targets.machine import Machine
@@ -49,6 +51,13 @@ def compile_native(
         return _compiled(module, store, machine, identity, (kv_cache, activation), key, cache, threads)
 
 
+def native_pipeline(machine: Machine, kv_cache: str = "f16", activation: str = "f32") -> Pipeline:
+    """What a program goes through before it is lowered to vectors: `llmir-opt` shows each step of it."""
+    return Pipeline.parse(
+        f'fuse-quantized-ops,convert-llm-to-kernel{{target="{machine.name}" kv-cache={kv_cache} activation={activation}}}'
+    )
+
+
 @contextmanager
 def _no_garbage_collection() -> Generator[None]:
     """Spares looking again and again through operations by the ten thousand, of which none is garbage yet."""
@@ -72,7 +81,7 @@ def _compiled(
     threads: int | None,
 ) -> NativeSession:
     lowered = module.clone()
-    convert(lowered, machine.name, *options)
+    run_passes(native_pipeline(machine, *options).passes, LLMContext.new(store.view()), lowered)
     weights_key, size = program_key(machine, identity, slots_text(lowered)), packed_bytes(lowered)
     with ThreadPoolExecutor(1) as pool:  # weights are packed while LLVM works
         packing = pool.submit(cache.put_weights, weights_key, size, packed_parts(lowered, lowered, store))

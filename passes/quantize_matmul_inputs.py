@@ -1,12 +1,13 @@
 """`quantize-matmul-inputs`: products of quantized weights and real inputs become products of codes.
 
 `llm.quantized_matmul` of a real input gets an `llm.quantize` of that input before it, whose scales are computed at run
-time: symmetric codes of `type` with an f32 scale for each token, or with `group-size` for each group of so many
-elements. Products that read the same value share one quantize. This is how llama.cpp multiplies (`q8_0` is i8 in groups
-of 32), on models whose weights were quantized before, such as those of GGUF files; results are rounded once more.
+time. Products that read the same value share one quantize. This is how llama.cpp multiplies (`q8_0` is i8 in groups of
+32), on models whose weights were quantized before, such as those of GGUF files; results are rounded once more. Products
+of codes and those with a weight in a plain tensor are left alone.
 
-Products of codes and those with a weight in a plain tensor are left alone; a bias stays. A group that
-does not divide an input is an error.
+Options:
+  type        element of the codes, i2 to i8, symmetric with f32 scales (default i8)
+  group-size  elements that share a scale, which must divide every input (default: all of a token)
 """
 
 from __future__ import annotations

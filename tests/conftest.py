@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +18,10 @@ from hypothesis import settings
 
 settings.register_profile("llmir", derandomize=True, deadline=None)
 settings.load_profile("llmir")
+
+if "LLMIR_CACHE" not in os.environ:  # the user's own is neither read nor filled
+    os.environ["LLMIR_CACHE"] = tempfile.mkdtemp(prefix="llmir-test-cache-")
+    atexit.register(shutil.rmtree, os.environ["LLMIR_CACHE"], ignore_errors=True)
 
 FILECHECK = Path(__file__).parent / "filecheck"
 RESULTS = pytest.StashKey[dict[str, dict[str, Any]]]()

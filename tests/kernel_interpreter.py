@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
-from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, ModuleOp, StridedLayoutAttr, SymbolRefAttr
+from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, ModuleOp, StridedLayoutAttr, StringAttr, SymbolRefAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from llmir.dialects.kernel_access import StepKernel, row_bytes, space, strides, view_extent
@@ -57,7 +57,7 @@ from llmir.dialects.llm.weights import weights
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import common_run
-from llmir.formats.quantized import QuantizedFormat
+from llmir.formats.quantized import QuantizedArray, QuantizedFormat, real
 from llmir.program.quantized_weights import read_quantized
 from llmir.program.store import WeightStore
 from llmir.semantics import model, quantization
@@ -78,7 +78,11 @@ class KernelInterpreter:
         self.module, self.store, self.threads = module, store, threads
         self.random = np.random.default_rng(seed)
         self.stored = weights(module)
-        named = {op.properties["sym_name"].data: op for op in module.body.ops if "sym_name" in op.properties}  # type: ignore[attr-defined]
+        named: dict[str, Operation] = {}
+        for op in module.body.ops:
+            symbol = op.properties.get("sym_name")
+            if isinstance(symbol, StringAttr):
+                named[symbol.data] = op
         self.steps = {n: op for n, op in named.items() if isinstance(op, StepOp)}
         self.packed = {n: op for n, op in named.items() if isinstance(op, WeightOp)}
         self.tables = {n: op for n, op in named.items() if isinstance(op, RopeTableOp)}
@@ -91,8 +95,10 @@ class KernelInterpreter:
         whole = -(-capacity // lanes) * lanes
         made: list[tuple[Array, Array]] = []
         for _ in range(op.layers.value.data):
-            shapes = [[d if d >= 0 else s for d, s in zip(t.get_shape(), (0, n, 0, 0), strict=False)]
-                      for t, n in zip(op.types, (whole // lanes, whole), strict=True)]
+            shapes = [
+                [d if d >= 0 else s for d, s in zip(t.get_shape(), (0, n, 0, 0), strict=False)]
+                for t, n in zip(op.types, (whole // lanes, whole), strict=True)
+            ]
             keys, values = (np.full(shape, np.nan, _dtype(op.element)) for shape in shapes)
             made.append((keys, values))
         return made
@@ -106,14 +112,16 @@ class KernelInterpreter:
         self.rows, self.position = rows, arguments.get("position", 0)
         self.splits: dict[int, list[int]] = {}
         self.cuts: dict[int, Array] = {}
-        sizes = {s: 0 for s in ("shared", "private", "threads")}
+        sizes: dict[str, int] = dict.fromkeys(("shared", "private", "threads"), 0)
         for op in step.walk():
             if isinstance(op, BufferOp) and (held := arena(op.output)) is not None:
                 sizes[held[0]] = max(sizes[held[0]], held[2])
         self.shared = np.full(rows * sizes["shared"], 0xFF, np.uint8)
         self.private = [np.full(rows * sizes["private"], 0xFF, np.uint8) for _ in range(self.threads)]
         self.own = [np.full(rows * sizes["threads"], 0xFF, np.uint8) for _ in range(self.threads)]
-        given = dict(zip(step.body.block.args, (arguments[n] for n in ARGUMENTS[name]), strict=True))
+        given: dict[SSAValue, Any] = dict(
+            zip(step.body.block.args, (arguments[n] for n in ARGUMENTS[name]), strict=True)
+        )
         running = [self._block(step.body.block, t, dict(given)) for t in range(self.threads)]
         waiting: set[int] = set()
         while running:
@@ -172,7 +180,7 @@ class KernelInterpreter:
         return memory[start : start + self.rows * row_bytes(type)].view(_dtype(type.element_type)).reshape(shape)
 
     def _view(self, source: Array, op: ViewOp) -> Array:
-        type = cast("MemRefType[Attribute]", op.output.type)
+        type = op.output.type
         assert isinstance(type.layout, StridedLayoutAttr)
         low, _ = view_extent(type)
         size = source.itemsize
@@ -246,8 +254,10 @@ class KernelInterpreter:
         if kind == "columns":
             n = value.shape[1]
             units = -(-n // number)
-            return [(slice(None), slice(r.start * number, min(r.stop * number, n)))
-                    for r in self._ranges(op.split, t, units)]
+            return [
+                (slice(None), slice(r.start * number, min(r.stop * number, n)))
+                for r in self._ranges(op.split, t, units)
+            ]
         return [(r,) for r in self._ranges(op.split, t, len(value))]
 
     def _kernel(self, op: StepKernel, t: int, env: dict[SSAValue, Any]) -> None:
@@ -261,8 +271,9 @@ class KernelInterpreter:
                     out[rows] = model.embedding(ids[rows], table)
             case EmbedPositionsOp():
                 out, (table,) = get(op.output), get(op.table)
-                all_rows = model.positions(np.arange(self.rows), self.position, count=op.count.value.data,
-                                           offset=op.offset.value.data)
+                all_rows = model.positions(
+                    np.arange(self.rows), self.position, count=op.count.value.data, offset=op.offset.value.data
+                )
                 for (rows,) in self._part(op, t, out):
                     out[rows] = table[all_rows[rows]]
             case RMSNormOp():
@@ -336,11 +347,11 @@ class KernelInterpreter:
                 continue
             scale = None if op.scale is None else np.full(1, op.scale.value.data, np.float32)
             if op.encoded is not None:
-                made = Integer(op.bits.value.data, True).encode(x[rows])
+                made: Array = Integer(op.bits.value.data, True).encode(x[rows])
             else:
                 array = quantization.quantize(x[rows], result=format, scale=scale)
-                made = array.codes  # type: ignore[union-attr]
-                scale = array.scale.astype(np.float32)  # type: ignore[union-attr]
+                assert isinstance(array, QuantizedArray)
+                made, scale = array.codes, real(array.scale)
             codes[rows], scales[rows] = made, scale
             sums[rows] = sums_of(made, op.run.value.data)
 
@@ -420,7 +431,7 @@ def _dtype(type: Attribute) -> np.dtype[Any]:
 
 def spaces(step: StepOp) -> set[str]:
     """The memory spaces of a step's buffers."""
-    return {space(cast("MemRefType[Attribute]", op.output.type)) for op in step.walk() if isinstance(op, BufferOp)}
+    return {space(op.output.type) for op in step.walk() if isinstance(op, BufferOp)}
 
 
 def operations(step: StepOp, name: str) -> Sequence[Operation]:

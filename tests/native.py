@@ -15,18 +15,21 @@ import os
 import signal
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from llmir.backends.native import jit
 from llmir.backends.native.builder import ModuleBuilder
+from llmir.targets.host import host_machine
 from llmir.targets.machine import Machine
+from tests import emulator
 
 PAGE = mmap.PAGESIZE
 NO_ACCESS, READ_WRITE, PRIVATE_ANONYMOUS = 0, 3, 0x22
 
 Place = Literal["end", "start"]
+Code = jit.Library | emulator.Image
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -64,8 +67,10 @@ class Guarded:
 
 
 @cache
-def library(text: str, machine: Machine) -> jit.Library:
-    """The code of a text, compiled once for all tests of a process."""
+def library(text: str, machine: Machine) -> Code:
+    """The code of a text, compiled once for all tests of a process; for Arm it is one that is emulated."""
+    if machine.architecture == emulator.ARCHITECTURE != host_machine().architecture:
+        return emulator.Image(text, machine)
     return jit.compile_module(text, machine)
 
 
@@ -77,8 +82,11 @@ def run(module: ModuleBuilder, name: str, *arguments: Array | float | None, mach
     run_code(library(jit.module_text(module), machine or module.machine), name, *arguments)
 
 
-def run_code(code: jit.Library, name: str, *arguments: Array | float | None) -> None:
+def run_code(code: Code, name: str, *arguments: Array | float | None) -> None:
     """`run` with code that is compiled."""
+    if isinstance(code, emulator.Image):
+        code.run(name, *arguments)
+        return
     ended, started = (_call(code, name, arguments, place) for place in ("end", "start"))
     for at_end, at_start in zip(ended, started, strict=True):
         assert at_end.bytes() == at_start.bytes(), f"'{name}' gives other bytes where an array starts elsewhere"
@@ -94,9 +102,10 @@ def _call(code: jit.Library, name: str, arguments: tuple[Any, ...], place: Place
     for argument in arguments:
         match argument:
             case np.ndarray():
+                array = cast(Array, argument)
                 types.append(ctypes.c_void_p)
-                copy = guarded.get(id(argument)) or Guarded(argument, place)
-                guarded[id(argument)] = copy
+                copy = guarded.get(id(array)) or Guarded(array, place)
+                guarded[id(array)] = copy
                 values.append(copy.address)
             case None:
                 types.append(ctypes.c_void_p)

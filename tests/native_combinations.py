@@ -43,12 +43,15 @@ def _combination(rng: np.random.Generator) -> Case:
     k = int(rng.choice([rng.integers(1, 70), 32 * rng.integers(1, 12), 256 * rng.integers(1, 4)]))
     tile = host_machine().lanes * int(rng.integers(1, 5))
     schedule = Schedule(
-        int(rng.choice([1, 2, 3, 4, 6])), int(rng.integers(1, 4)), int(rng.choice([4, 8, 16])), int(rng.choice([0, 512]))
+        int(rng.choice([1, 2, 3, 4, 6])),
+        int(rng.integers(1, 4)),
+        int(rng.choice([4, 8, 16])),
+        int(rng.choice([0, 512])),
     )
     dense = name not in FORMS
     form = np.dtype(DENSE[list(map(str, DENSE)).index(name)]) if dense else FORMS[name]
-    activation = "f32" if dense else str(rng.choice(["i8", "i8", "f32"]))
-    act_group = None if activation == "f32" else [None, 16, 32, 64, 128, 48][int(rng.integers(0, 6))]
+    activation = str(rng.choice(["f32", "bf16"])) if dense else str(rng.choice(["i8", "i8", "f32", "bf16"]))
+    act_group = None if activation != "i8" else [None, 16, 32, 64, 128, 48][int(rng.integers(0, 6))]
     asymmetric = activation == "i8" and rng.random() < 0.25
     options: dict[str, Any] = {"schedule": schedule, "epilogue": str(rng.choice(["store", "add"]))}
     if rng.random() < 0.3:
@@ -77,7 +80,9 @@ def check(m: ModuleBuilder, case: Case) -> None:
         if more is not None:
             exact, size = exact + more, size + np.abs(more)
     error = np.abs(y - exact)
-    assert (error <= BOUND * size).all(), f"off by {(error / np.maximum(size, 1e-30)).max():.2g} of the sum: {case.spec}"
+    assert (error <= BOUND * size).all(), (
+        f"off by {(error / np.maximum(size, 1e-30)).max():.2g} of the sum: {case.spec}"
+    )
 
 
 def main() -> None:

@@ -6,18 +6,26 @@ from functools import cache
 from typing import Protocol
 
 import pytest
-from native import Array, library, run_code
+from native import Array, Code, library, run_code
 
 from llmir.backends.native import jit
 from llmir.backends.native.builder import ModuleBuilder
 from llmir.targets.host import PREFERENCE, host_machine, machine, missing_features
 from llmir.targets.machine import Machine
 from llmir.targets.registry import target_names
+from tests import emulator
 
 HERE = [host_machine(n) for n in PREFERENCE if n in target_names() and not missing_features(machine(n))]
 """The machines whose code runs on this one."""
 
-machines = pytest.mark.parametrize("chosen", HERE, ids=lambda m: m.name)
+EMULATED = [machine(n) for n in ("arm-neon-dotprod", "arm-i8mm+bf16")]
+"""The machines whose code runs in an emulator, where that is installed."""
+
+_no_emulator = pytest.mark.skipif(bool(emulator.MISSING), reason=f"no {', '.join(emulator.MISSING)} for Arm code")
+
+machines = pytest.mark.parametrize(
+    "chosen", [*HERE, *(pytest.param(m, marks=_no_emulator) for m in EMULATED)], ids=lambda m: m.name
+)
 
 
 class Generator(Protocol):
@@ -27,7 +35,7 @@ class Generator(Protocol):
 
 
 @cache
-def compiled(generator: Generator, chosen: Machine) -> jit.Library:
+def compiled(generator: Generator, chosen: Machine) -> Code:
     """A library in which the generator's function is public as `run`; emitting it again adds nothing."""
     module = ModuleBuilder(chosen)
     name = generator.emit(module)

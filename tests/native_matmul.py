@@ -10,10 +10,10 @@ import numpy as np
 
 from llmir.backends.native.builder import I64, PTR, ModuleBuilder
 from llmir.backends.native.kernels.matmul import Matmul
-from llmir.backends.native.kernels.quantize_rows import QuantizeRows, SumRows
+from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows, SumRows
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
-from llmir.formats.native_tiles import TileLayout
+from llmir.formats.native_tiles import BFLOAT16, TileLayout
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
 from tests.native import run
 from tests.native_weights import real_weight
@@ -95,6 +95,8 @@ class Case:
 
     def real_activations(self, quantized: Quantized | None) -> Array:
         """float64 [M, K]."""
+        if self.spec.activation == "bf16":
+            return self.x.astype(BFLOAT16).astype(np.float64)
         if quantized is None:
             return self.x.astype(np.float64)
         k, group = self.spec.layout.k, quantized.spec.group
@@ -103,6 +105,8 @@ class Case:
 
     def real_weight(self) -> Array:
         """float64 [N, K]."""
+        if self.spec.activation == "bf16":
+            return bf16_weight(self.weight)
         return real_weight(self.weight) if isinstance(self.weight, QuantizedArray) else self.weight.astype(np.float64)
 
 
@@ -117,6 +121,11 @@ def multiply(
         assert case.form is not None
         quantized = quantize(m, QuantizeRows(layout.k, spec.sum_group, case.form), x)
         q, s, sums = quantized.q, quantized.s, quantized.sums
+    elif spec.activation == "bf16":
+        rounding = RoundRows(layout.k, spec.sum_group, spec.natural)
+        q, s = np.full((rows, rounding.stride), 99, np.uint16), None
+        sums = np.full((rows, -(-layout.k // spec.sum_group)), np.nan, np.float32)
+        run(m, public(m, rounding.emit(m)), x, q, sums, 0, rows)
     else:
         q, s = x, None
         sums = None
@@ -151,3 +160,11 @@ def offset_part(weight: QuantizedArray) -> Array:
 
     zeros = replace(weight, codes=np.zeros_like(weight.codes))
     return real_weight(zeros)
+
+
+def bf16_weight(weight: Any) -> Array:
+    """The real weight with codes, or floats, rounded to bf16."""
+    if not isinstance(weight, QuantizedArray):
+        return weight.astype(BFLOAT16).astype(np.float64)
+    rounded = weight.format.element.decode(weight.codes).astype(BFLOAT16).astype(np.float64)
+    return real_weight(weight, rounded)

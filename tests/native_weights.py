@@ -80,7 +80,9 @@ def group(size: int) -> Granularity:
 CHANNEL, TENSOR = Granularity(axis=0), Granularity()
 
 FORMS: dict[str, QuantizedFormat] = {
-    **{f"i{bits}_g{size}": formats(f"i{bits}", group(size)) for bits in (2, 3, 4, 5, 6, 7, 8) for size in (16, 32, 64)},
+    **{f"i{bits}_g{size}": formats(f"i{bits}", group(size)) for bits in (2, 3, 4, 5, 6, 8) for size in (16, 32)},
+    "i4_g64": formats("i4", group(64)),
+    "i7_g32": formats("i7", group(32)),
     "i4_g128": formats("i4", group(128)),
     "i4_g256_f32": formats("i4", group(256), F32),
     "i4_g32_bf16": formats("i4", group(32), BF16),
@@ -127,8 +129,9 @@ FORMS: dict[str, QuantizedFormat] = {
 """Forms by name: all kinds of elements, parameters and granularities."""
 
 
-def real_weight(weight: QuantizedArray) -> np.ndarray:
-    """The values in float64, computed anew from codes and parameters."""
+def real_weight(weight: QuantizedArray, codes: Any = None) -> Any:
+    """The values in float64, computed anew from codes (or what stands for them) and parameters."""
+
     def level(values: Any) -> Any:
         if not isinstance(values, QuantizedArray):
             return values.astype(np.float64)
@@ -144,7 +147,8 @@ def real_weight(weight: QuantizedArray) -> np.ndarray:
             return values.reshape(-1, 1)
         return np.repeat(np.repeat(values, g.group_rows or 1, axis=0)[:n], g.group_size, axis=1)[:, :k]
 
-    codes = weight.format.element.decode(weight.codes).astype(np.float64)
+    if codes is None:
+        codes = weight.format.element.decode(weight.codes).astype(np.float64)
     if weight.zero_point is not None:
         codes = codes - spread(weight.zero_point)
     real = codes * spread(weight.scale)

@@ -44,6 +44,11 @@ class BackendOptions:
     kv_cache: str | None = None
     activations: str | None = None
 
+    def __post_init__(self):
+        """UsageError when a backend is asked for something that it has not."""
+        if not self.may_be_native:
+            self.check_others(self.backend)
+
     @property
     def may_be_native(self) -> bool:
         """False when another backend is asked for."""
@@ -108,10 +113,9 @@ def _cached(folder: ProgramFolder, options: BackendOptions) -> Runner | None:
 def open_session(program: Program, options: BackendOptions) -> Runner:
     """A program made ready to run; `auto` takes the native backend if it can run it, else NumPy.
 
-    InputError when the backend asked for cannot run it; UsageError when it has not what else is asked for.
+    InputError when the backend asked for cannot run it, or the other one has not what else is asked for.
     """
     if not options.may_be_native:
-        options.check_others(options.backend)
         return Runner(_in_numpy(program, options, options.backend), options.backend)
     try:
         return Runner(_native(program, options), "native")
@@ -135,15 +139,20 @@ def _in_numpy(program: Program, options: BackendOptions, backend: str) -> Sessio
     return session(program.module, program.weights)
 
 
+def prepared(program: Program, activations: str | None) -> Program:
+    """What the native backend is given of a program; the given one stays as it is."""
+    return _after(program, INT8_ACTIVATIONS if activations == "i8" else FUSED)
+
+
 def _native(program: Program, options: BackendOptions) -> Session:
     from llmir.passes.native import compile_native
 
     changed = options.activations == "i8"
-    prepared = _after(program, INT8_ACTIVATIONS if changed else FUSED)
+    given = prepared(program, options.activations)
     path = Path(program.name)
     return compile_native(
-        prepared.module,
-        prepared.weights,
+        given.module,
+        given.weights,
         threads=options.threads,
         kv_cache=KV_ELEMENTS[options.kv_cache or "f16"],
         activation="f32" if changed else options.activations or "f32",

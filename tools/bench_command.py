@@ -76,13 +76,14 @@ def run(
 ) -> None:
     """Measure and print."""
     out = Output(as_json)
+    options = BackendOptions(backend, threads, kv_cache, activations)
     program = open_runnable(model)
     most = positions(program)
     prefill = prefill or tuple(size for size in PREFILLS if size <= most)
     context = context or tuple(size for size in CONTEXTS if size + tokens <= most)
     check_lengths(program, max([*prefill, *(size + tokens for size in context)]))
     opened = out.seconds
-    runner = open_session(program, BackendOptions(backend, threads, kv_cache, activations))
+    runner = open_session(program, options)
     compiled = out.seconds
     out.remark(runner.note)
     decode_speed(runner.session, runner.session.vocabulary, 0, 1, 1)

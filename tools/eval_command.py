@@ -47,9 +47,9 @@ def run(
 ) -> None:
     """Measure and print."""
     out = Output(as_json)
+    options = BackendOptions(backend, threads, kv_cache, activations)
     program = open_runnable(model)
     data = read_data(program, text, tokens, context, max_tokens, bos)
-    options = BackendOptions(backend, threads, kv_cache, activations)
     runner = open_session(program, options)
     out.remark(runner.note)
     compared = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -19,6 +20,8 @@ KV_CACHES = ("f16", "f32", "i8", "f8")
 ACTIVATIONS = ("bf16", "i8")
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+TARGET_VARIABLE = "LLMIR_MACHINE"
+"""What says the same as `--target` (llmir.targets.host)."""
 
 
 def set_threads(_ctx: click.Context, _param: click.Parameter, value: int | None) -> int | None:
@@ -27,6 +30,12 @@ def set_threads(_ctx: click.Context, _param: click.Parameter, value: int | None)
         for name in THREAD_VARIABLES:
             os.environ[name] = str(value)
     return value
+
+
+def set_target(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    """Say what native code is generated for, as the environment may."""
+    if value is not None:
+        os.environ[TARGET_VARIABLE] = value
 
 
 Command = Callable[..., Any]
@@ -51,7 +60,7 @@ def threads_option(command: Command) -> Command:
 
 
 def backend_options(command: Command) -> Command:
-    """What runs a model and how: `--backend`, `--kv-cache`, `--activations`, `--threads`."""
+    """What runs a model and how: `--backend`, `--kv-cache`, `--activations`, `--target`, `--threads`."""
     options = (
         click.option(
             "--backend",
@@ -70,6 +79,14 @@ def backend_options(command: Command) -> Command:
             type=click.Choice(ACTIVATIONS),
             help="Round inputs of layers to bf16 (native), or to 8-bit codes with a scale for each 32, as llama.cpp "
             "does (default: neither; they are what the program says).",
+        ),
+        click.option(
+            "--target",
+            metavar="NAME",
+            callback=set_target,
+            expose_value=False,
+            help="What native code is generated for: x86-avx2, x86-avx512-vnni+bf16, scalar, ... (default: the best "
+            "this processor is).",
         ),
         click.option(
             "--threads",
@@ -204,6 +221,35 @@ def bench(**arguments: Any) -> None:
     run(**arguments)
 
 
+@cli.command("compile")
+@click.argument("model")
+@click.option("-o", "--output", required=True, metavar="OUT", help="Folder for library, header and packed weights.")
+@click.option("--target", metavar="T", help="Processor to compile for, arm-neon-dotprod for one (default: this one).")
+@click.option("--name", default="model", show_default=True, help="What names of files and C functions begin with.")
+@click.option(
+    "--emit",
+    type=click.Choice(["library", "object"]),
+    default="library",
+    show_default=True,
+    help="A shared library, which takes a linker, or an object file.",
+)
+@click.option(
+    "--kv-cache", type=click.Choice(KV_CACHES), default="f16", show_default=True, help="Type of cached keys and values."
+)
+@click.option(
+    "--activations",
+    type=click.Choice(ACTIVATIONS),
+    help="Round inputs of layers to bf16, or to 8-bit codes with a scale for each 32 (default: neither).",
+)
+@threads_option
+@json_option
+def compile_(**arguments: Any) -> None:
+    """Compile MODEL to a library that C programs can use, without LLMIR or Python."""
+    from llmir.tools.compile_command import run
+
+    run(**arguments)
+
+
 @cli.command()
 @click.argument("model")
 @click.option("--tensors", is_flag=True, help="One row for each tensor.")
@@ -244,6 +290,8 @@ def main(arguments: list[str] | None = None) -> int:
     except MemoryError as e:
         fail(f"out of memory: {e}", 1)
     except OSError as e:
+        if e.errno == errno.ENOMEM:  # a map, such as the native backend's cache
+            fail(f"out of memory: {e.strerror}", 1)
         fail(f"{e.filename or 'system'}: {e.strerror or e}", 1)
     return 0
 

@@ -142,9 +142,7 @@ class TileLayout:
     @property
     def groups_of_super(self) -> int | None:
         """Groups whose parameters share a second level; None when there is none, or one for all of K."""
-        sizes = [
-            p.granularity.group_size for p in self._parameters if isinstance(p, QuantizedFormat)
-        ]
+        sizes = [p.granularity.group_size for p in self._parameters if isinstance(p, QuantizedFormat)]
         return next((size for size in sizes if size is not None), None)
 
     @cached_property
@@ -270,7 +268,8 @@ class TileLayout:
             raise ValueError(f"these tiles hold {self}, not {weight.dtype} of shape {list(weight.shape)}")
         columns = self._fill(weight)
         if self.dense == BFLOAT16:
-            columns = np.pad(columns, ((0, 0), (0, self.k % 2)))
+            if self.k % 2:
+                columns = np.pad(columns, ((0, 0), (0, 1)))
             parts = columns.reshape(self.tiles, self.tile, -1, 2).transpose(0, 2, 1, 3)
         else:
             parts = columns.reshape(self.tiles, self.tile, self.k).transpose(0, 2, 1)
@@ -418,7 +417,8 @@ class TileLayout:
                 continue
             steps = -(-size // STEP)
             own = codes[..., start:stop].reshape(tiles, tile, blocks, -1, size)
-            own = np.pad(own, [(0, 0)] * 4 + [(0, steps * STEP - size)])
+            if steps * STEP > size:
+                own = np.pad(own, [(0, 0)] * 4 + [(0, steps * STEP - size)])
             own = own.reshape(tiles, tile, blocks, -1, steps, STEP).transpose(0, 2, 3, 4, 1, 5)
             planes, low = [], 0
             for width in self.planes:  # own: tile, block, chunk, step, column, byte
@@ -533,7 +533,10 @@ class TileLayout:
         whole = length // self.chunk * self.chunk
         cut = self.codes_bytes(whole)
         parts: list[NDArray[np.uint8]] = []
-        for raw, count, size in ((packed[:, :, :cut], whole, self.chunk), (packed[:, :, cut:], length - whole, length - whole)):
+        for raw, count, size in (
+            (packed[:, :, :cut], whole, self.chunk),
+            (packed[:, :, cut:], length - whole, length - whole),
+        ):
             if not count:
                 continue
             chunks = count // size
@@ -577,7 +580,8 @@ def _pack_plane(codes: NDArray[np.uint8], low: int, width: int) -> Bytes:
     lead, (steps, tile, step) = codes.shape[:-3], codes.shape[-3:]
     words = -(-steps // fields)
     bits = (codes >> np.uint8(low)) & np.uint8((1 << width) - 1)
-    bits = np.pad(bits, [(0, 0)] * len(lead) + [(0, words * fields - steps), (0, 0), (0, 0)])
+    if words * fields > steps:
+        bits = np.pad(bits, [(0, 0)] * len(lead) + [(0, words * fields - steps), (0, 0), (0, 0)])
     bits = bits.reshape(*lead, words, fields, tile, step)
     shifts = (np.arange(fields, dtype=np.uint8) * np.uint8(width))[:, None, None]
     return np.bitwise_or.reduce(bits << shifts, axis=-3)

@@ -1,4 +1,4 @@
-"""Shorthands for bit widths, as AWQ and GPTQ models are named: `w4g128`, `w4a8g64`, `w4g32a8g32`, `w3g32_asym`, `w8g-1`.
+"""Shorthands for bit widths, as AWQ and GPTQ models are named: `w4g128`, `w4a8g64`, `w4g32a8g32`, `w3g32_asym`.
 
     name := "w" bits ["a" bits] [["-"] "g" size] ["_sym" | "_asym"]
           | "w" bits "g" size "a" bits "g" size ["_sym" | "_asym"]

@@ -6,9 +6,10 @@ import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 from llmir.errors import InputError
-from llmir.targets.machine import Machine
+from llmir.targets.machine import Machine, architecture_of
 from llmir.targets.machine_reader import machine_of
 from llmir.targets.table import read_table
 
@@ -61,7 +62,8 @@ def host_features() -> frozenset[str]:
     """What this processor can do, as LLVM calls it."""
     from llvmlite import binding
 
-    return frozenset(name for name, there in binding.get_host_cpu_features().items() if there)
+    features = cast("dict[str, bool]", binding.get_host_cpu_features())
+    return frozenset(name for name, there in features.items() if there)
 
 
 @cache
@@ -75,7 +77,7 @@ def host_triple() -> str:
 def missing_features(wanted: Machine) -> tuple[str, ...]:
     """What a machine has that this processor has not: features, or the architecture."""
     architecture = wanted.architecture
-    if wanted.name.split("+")[0] != SCALAR and architecture != host_triple().split("-", maxsplit=1)[0]:
+    if wanted.name.split("+")[0] != SCALAR and architecture != architecture_of(host_triple()):
         return (architecture,)
     return tuple(f for f in required_features(wanted) if f not in host_features())
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 DOT4 = ("vpdpbusd", "vpdpbusd_vex", "vpmaddubsw", "sdot", "usdot")
 """Instructions for four byte products a 32-bit lane: AVX512-VNNI, AVX-VNNI, AVX2, Armv8.2-A, and with i8mm."""
+MMLA = ("usmmla",)
+"""Instructions for 2x8 by 8x2 byte matrices in 128 bits: Arm's with i8mm."""
 DOT2 = ("vdpbf16ps", "bfdot")
 """Instructions for two bf16 products a 32-bit lane: AVX512-BF16, and Arm's."""
 LOOKUP = ("vpermps", "vpermps_blend", "tbl")
@@ -14,8 +16,18 @@ BYTE_LOOKUP = ("pshufb", "tbl")
 """How sixteen bytes are looked up, on x86 and on Arm."""
 TILES = ("amx",)
 """Matrix registers."""
+SATURATES_ABOVE = 128
+"""vpmaddubsw sums two products in i16, which saturates where unsigned bytes are larger."""
+LARGEST_UNSIGNED = {"vpmaddubsw": SATURATES_ABOVE, "sdot": 127}
+"""The largest unsigned byte that an instruction for four byte products takes as it is; 255 of the others."""
 PAUSE = ("pause", "yield")
 """How a thread that waits says so, on x86 and on Arm."""
+
+
+def architecture_of(triple: str) -> str:
+    """The architecture a triple begins with, which Apple calls otherwise."""
+    first = triple.split("-", maxsplit=1)[0]
+    return {"arm64": "aarch64"}.get(first, first)
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,12 @@ class Machine:
     pause: str | None = None
     half: bool = False
     options: tuple[MachineOption, ...] = ()
+    mmla: str | None = None
+
+    @property
+    def largest_unsigned(self) -> int:
+        """The largest unsigned byte for which a byte dot product is one or two instructions, not more."""
+        return LARGEST_UNSIGNED.get(self.dot4 or "", 255)
 
     @property
     def lanes(self) -> int:
@@ -51,7 +69,7 @@ class Machine:
     @property
     def architecture(self) -> str:
         """The first part of the triple: x86_64, aarch64."""
-        return self.triple.split("-", maxsplit=1)[0]
+        return architecture_of(self.triple)
 
     def with_option(self, name: str) -> Machine:
         """The machine with one of its options on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmir.targets.machine import BYTE_LOOKUP, DOT2, DOT4, LOOKUP, PAUSE, TILES, Machine, MachineOption
+from llmir.targets.machine import BYTE_LOOKUP, DOT2, DOT4, LOOKUP, MMLA, PAUSE, TILES, Machine, MachineOption
 from llmir.targets.table import Table
 
 
@@ -30,6 +30,7 @@ def machine_of(name: str, table: Table) -> Machine:
         table.word("pause", PAUSE),
         table.flag("half"),
         options,
+        table.word("mmla", MMLA),
     )
     table.done()
     return machine

@@ -1,14 +1,14 @@
 """Schedules of a target's matrix kernels: `[[schedule]]` entries, of which the first that fits is taken.
 
-    [[schedule]]
-    activation = ["i8"]          # what products are computed in; any where left out
-    weight_bits = [8]            # bits of the weight's elements; any where left out
-    rows = 8
-    columns = 2
-    n_block = 4
-    k_unroll = 4
-    prefetch = 8192
-    one_row = { prefetch = 12288 }   # what is different for one row
+[[schedule]]
+activation = ["i8"]          # what products are computed in; any where left out
+weight_bits = [8]            # bits of the weight's elements; any where left out
+rows = 8
+columns = 2
+n_block = 4
+k_unroll = 4
+prefetch = 8192
+one_row = { prefetch = 12288 }   # what is different for one row
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ACTIVATIONS = ("i8", "bf16", "f32")
 
 @dataclass(frozen=True)
 class ScheduleRule:
-    """A schedule and what it is for; empty tuples are for anything. `one_row` has the fields that differ for one row."""
+    """A schedule and what it is for; empty tuples are for anything. `one_row` has what differs for one row."""
 
     schedule: Schedule
     activation: tuple[str, ...] = ()

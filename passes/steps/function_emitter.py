@@ -20,7 +20,6 @@ from xdsl.dialects.builtin import (
     Float8E8M0FNUType,
     FloatAttr,
     NoneAttr,
-    TensorType,
     bf16,
     f16,
     f32,
@@ -30,6 +29,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from llmir.backends.native.kernels.matmul import spread_stride
 from llmir.dialects.kernel_phases import (
     ActivateOp,
     AddOp,
@@ -52,7 +52,7 @@ from llmir.dialects.kernel_schedule import ScheduleAttr
 from llmir.dialects.kernel_types import COLUMNS, FOLDED_ROWS, SplitAttr, TilesType
 from llmir.dialects.llm import fused, model
 from llmir.dialects.llm.quantization import QuantizeOp, dense_values, shape_of
-from llmir.dialects.llm.types import QuantizedTensorType, float_dtype
+from llmir.dialects.llm.types import QuantizedTensorType, as_tensor, float_dtype
 from llmir.dialects.llm.weights import LoadWeightOp
 from llmir.errors import InputError, UnsupportedProgram
 from llmir.formats.elements import Integer
@@ -255,7 +255,9 @@ class FunctionEmitter:
     def _belongs(self, value: SSAValue) -> bool:
         if self.storage(self.returned) is value:
             return True
-        onto = (p.result for p in self.products.at.values() if p.residual is not None and self.storage(p.residual) is value)
+        onto = (
+            p.result for p in self.products.at.values() if p.residual is not None and self.storage(p.residual) is value
+        )
         return any(result is not None and self._belongs(result) for result in onto)
 
     def hold(self, value: SSAValue, held: Held) -> None:
@@ -307,7 +309,7 @@ class FunctionEmitter:
     # -- weights --
 
     def slot(self, name: str, type: TilesType | None, members: Sequence[Member], shift: float | None = None) -> Slot:
-        """The slot of weights of this layer and those alike; `members` name the first layer's loads by their symbols."""
+        """The slot of weights of this layer and those alike; `members` are named as the first layer loads them."""
         by_symbol = {load.symbol: names for load, names in self._loads().items()}
         layers: Layers = tuple(
             tuple((by_symbol[symbol][i], rows) for symbol, rows in members) for i in range(self.scope.layers)
@@ -419,9 +421,7 @@ class FunctionEmitter:
             return replace(into, split=split)
         return Held(self.step.buffer(width, private=False, name=result.name_hint), 0, width, split)
 
-    def _store(
-        self, op: Operation, product: Product, write: Callable[[SSAValue, str], None], split: SplitAttr
-    ) -> None:
+    def _store(self, op: Operation, product: Product, write: Callable[[SSAValue, str], None], split: SplitAttr) -> None:
         width = sum(p.columns for p in product.parts)
         if len(product.parts) == 1:
             out = self._product_place(op, product.parts[0].value, width, split)
@@ -511,7 +511,9 @@ class FunctionEmitter:
         folded = input.split.kind.data == FOLDED_ROWS
         split = replicated() if private else input.split if folded else rows_split()
         hint = input.root.name_hint or "input"
-        codes = self.step.buffer(k, private=private, element=i8, name=f"{hint}_codes")
+        pitch = k if private else spread_stride(k, 1)
+        buffer = self.step.buffer(pitch, private=private, element=i8, name=f"{hint}_codes")
+        codes = self.step.view(Held(buffer, 0, k, split, name=f"{hint}_codes"), k)
         scales = self.step.buffer(k // group, private=private, name=f"{hint}_scales")
         sums = self.step.buffer(-(-k // run), private=private, element=i32, name=f"{hint}_sums")
         if isinstance(op, QuantizeOp) and op.scale_rounding is not None:
@@ -544,19 +546,19 @@ class FunctionEmitter:
             case model.AttentionOp():
                 self.attention(op)
             case arith.AddfOp():
-                self.pointwise(op, op.operands, lambda a, out, s: AddOp(*a, out, s))
+                self.pointwise(op, op.operands, lambda a, out, s: AddOp(a[0], a[1], out, s))
             case arith.MulfOp():
-                self.pointwise(op, op.operands, lambda a, out, s: MultiplyOp(*a, out, s))
+                self.pointwise(op, op.operands, lambda a, out, s: MultiplyOp(a[0], a[1], out, s))
             case model.SiluOp() | model.GeluOp():
-                self.pointwise(op, op.operands, lambda a, out, s: ActivateOp(*a, out, kind(op), s))
+                self.pointwise(op, op.operands, lambda a, out, s: ActivateOp(a[0], out, kind(op), s))
             case model.ReluOp():
-                self.pointwise(op, op.operands, lambda a, out, s: ActivateOp(*a, out, "relu", s))
+                self.pointwise(op, op.operands, lambda a, out, s: ActivateOp(a[0], out, "relu", s))
             case model.ScaleOp():
-                self.pointwise(op, op.operands, lambda a, out, s: ScaleOp(*a, out, op.factor, s))
+                self.pointwise(op, op.operands, lambda a, out, s: ScaleOp(a[0], out, op.factor, s))
             case model.SoftcapOp():
-                self.pointwise(op, op.operands, lambda a, out, s: SoftcapOp(*a, out, op.cap, s))
+                self.pointwise(op, op.operands, lambda a, out, s: SoftcapOp(a[0], out, op.cap, s))
             case fused.GatedActivationOp() if op.up is not None:
-                self.pointwise(op, op.operands, lambda a, out, s: GateOp(*a, out, op.activation.data, s))
+                self.pointwise(op, op.operands, lambda a, out, s: GateOp(a[0], a[1], out, op.activation.data, s))
             case model.ShiftOp() if isinstance(op.input.owner, LoadWeightOp):
                 pass  # of a weight: added when it is packed
             case _:
@@ -571,6 +573,8 @@ class FunctionEmitter:
         """Write an operation that works element by element."""
         result = op.results[0]
         self._check_float(op, result)
+        if any(isinstance(v.owner, LoadWeightOp) for v in inputs):
+            raise self.refusal(op, "it computes with a weight")
         out, split = self.point_place(op, result, inputs)
         width = out.width
         views = [self.step.view(self.value(v), width) for v in inputs]
@@ -661,25 +665,21 @@ class FunctionEmitter:
         one_row = self.step.one_row
         split = heads_split(heads) if one_row else rows_split()
         inner = tuple(shape_of(op.query)[1:])
-        self.step.add(
-            AppendCacheOp(
-                *(self.step.view(v, heads, size) for v in (key, value)), self.position, keys, values, split
-            )
-        )
+        k, v = self.step.view(key, heads, size), self.step.view(value, heads, size)
+        self.step.add(AppendCacheOp(k, v, self.position, keys, values, split))
         over = split if one_row else SplitAttr(FOLDED_ROWS)
         width = inner[0] * inner[1]
         out = Held(self.step.buffer(width, private=False, name=op.output.name_hint), 0, width, over)
-        facts = (op.scale, over, op.window, op.softcap)
         q, into = self.step.view(query, *inner), self.step.view(out, *inner)
-        self.step.add(AttentionOp(q, keys, values, self.position, into, *facts))
+        self.step.add(AttentionOp(q, keys, values, self.position, into, op.scale, over, op.window, op.softcap))
         self.hold(op.output, out)
 
 
 def _form(type: Attribute, op: Operation, emitter: FunctionEmitter) -> object:
     if isinstance(type, QuantizedTensorType):
         return type.format()
-    if isinstance(type, TensorType):
-        return float_dtype(type.element_type)
+    if (tensor_type := as_tensor(type)) is not None:
+        return float_dtype(tensor_type.element_type)
     raise emitter.refusal(op, f"its weight is {type}")
 
 

@@ -1,7 +1,7 @@
 """Which matrix products a function's native form has: merged, gated, added to a residual.
 
-- Slices of a product's columns are products with rows of the weight: the query part of a fused qkv weight is a part like
-  any other.
+- Slices of a product's columns are products with rows of the weight: the query part of a fused qkv weight is a part
+  like any other.
 - Parts that multiply the same input by weights of one scheme, with biases or without, are one product.
 - `activation(a) * b` of two parts is one product of two interleaved weights with a gated epilogue.
 - `x + a`, where a is all of a product and used nowhere else, is the product with the epilogue `add`.
@@ -66,7 +66,7 @@ class Product:
 
 @dataclass
 class Products:
-    """The products of a function by the operation in whose place they are computed, and operations they make needless."""
+    """The products of a function by the operation in whose place they are, and operations they make needless."""
 
     at: dict[Operation, Product] = field(default_factory=dict[Operation, Product])
     absorbed: set[Operation] = field(default_factory=set[Operation])
@@ -111,13 +111,17 @@ def _check(layer: Layer) -> None:
     if layer.bias is not None:
         _load(layer, layer.bias, "bias")
     if len(shape_of(layer.input)) != 2:
-        raise UnsupportedProgram(f"{place(layer)}: an input of {len(shape_of(layer.input))} dimensions has no native kernel")
+        raise UnsupportedProgram(
+            f"{place(layer)}: an input of {len(shape_of(layer.input))} dimensions has no native kernel"
+        )
 
 
 def _load(layer: Layer, value: SSAValue, name: str) -> LoadWeightOp:
     if not isinstance(value.owner, LoadWeightOp):
         what = value.owner.name if isinstance(value.owner, Operation) else "an argument"
-        raise UnsupportedProgram(f"{place(layer)}: its {name} is {what}, native kernels need a weight that is loaded as it is")
+        raise UnsupportedProgram(
+            f"{place(layer)}: its {name} is {what}, native kernels need a weight that is loaded as it is"
+        )
     return value.owner
 
 
@@ -128,7 +132,7 @@ def real_uses(value: SSAValue) -> list[Use]:
 
 def _parts(layer: Layer) -> list[tuple[Part, list[Operation]]]:
     """The parts of a layer with the operations between it and them."""
-    whole = [(Part(layer, layer.output, None), [])]
+    whole: list[tuple[Part, list[Operation]]] = [(Part(layer, layer.output, None), [])]
     if not rows_come_apart(layer.weight.type):
         return whole
     found: list[tuple[Part, list[Operation]]] = []
@@ -167,7 +171,7 @@ def _rows(op: tensor.ExtractSliceOp) -> Rows | None:
         return Rows(offsets[-1], sizes[-1])
     if len(sizes) != 3:
         return None
-    return Rows(offsets[-1], sizes[-1], source[-1], sizes[1])
+    return Rows(offsets[-1], sizes[-1], source[-1] - 1, sizes[1])
 
 
 def _gated(op: Operation, parts: dict[SSAValue, Part]) -> tuple[Product, list[Operation]] | None:

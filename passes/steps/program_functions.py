@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects import func
-from xdsl.dialects.builtin import Attribute, IndexType, ModuleOp, StringAttr
+from xdsl.dialects.builtin import IndexType, ModuleOp, StringAttr
 from xdsl.ir import Operation, SSAValue
 
 from llmir.dialects.kernel import REMARK
@@ -53,17 +53,23 @@ def program_functions(module: ModuleOp) -> ProgramFunctions:
                 raise UnsupportedProgram("@backbone does not return what its last block gives")
             break
         if not isinstance(op, func.CallOp):
-            raise UnsupportedProgram(f"@backbone has '{op.name}', expected calls of @embed and of a block for each layer")
+            raise UnsupportedProgram(
+                f"@backbone has '{op.name}', expected calls of @embed and of a block for each layer"
+            )
         function = functions.get(op.callee.string_value())
         if function is None or not function.body.blocks:
             raise UnsupportedProgram(f"@backbone calls {op.callee}, which is no function with a body")
         if called and op.operands[0] is not hidden:
-            raise UnsupportedProgram(f"@backbone calls {op.callee} with something else than the result of the call before it")
+            raise UnsupportedProgram(
+                f"@backbone calls {op.callee} with something else than the result of the call before it"
+            )
         called.append(function)
         hidden = op.results[0]
     roles = [_role(f) for f in called]
     if not called or roles != ["embed", *["block"] * (len(called) - 1)]:
-        raise UnsupportedProgram(f"@backbone calls functions of the roles {', '.join(roles) or 'none'}, expected embed, block, ...")
+        raise UnsupportedProgram(
+            f"@backbone calls functions of the roles {', '.join(roles) or 'none'}, expected embed, block, ..."
+        )
     for block in called[1:]:
         _check_block(block)
     return ProgramFunctions(called[0], tuple(called[1:]), functions["head"])
@@ -144,6 +150,3 @@ def symbols_of(layers: Sequence[func.FuncOp]) -> Symbols:
     """For each load of the first of functions of one structure, the weights all of them load there."""
     columns = zip(*(loads_of(function) for function in layers), strict=True)
     return {loads[0]: tuple(load.symbol for load in loads) for loads in columns}
-
-
-__all__ = ["Attribute", "ProgramFunctions", "Run", "Symbols", "loads_of", "program_functions", "runs_of", "symbols_of"]

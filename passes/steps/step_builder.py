@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import cast
 
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
@@ -164,7 +163,7 @@ class StepBuilder:
         return op
 
     @contextmanager
-    def loop(self, layers: int) -> Iterator[None]:
+    def loop(self, layers: int) -> Generator[None]:
         """Inside, operations are those of a loop's body."""
         body = Block(arg_types=[IndexType()])
         body.args[0].name_hint = "layer"
@@ -255,7 +254,7 @@ def heads_split(heads: int) -> SplitAttr:
 
 def shared_type(shape: Sequence[int], element: Attribute = f32) -> MemRefType[Attribute]:
     """The type of what a step is given."""
-    return cast("MemRefType[Attribute]", MemRefType(element, shape, NoneAttr(), IN_SHARED))
+    return MemRefType(element, shape, NoneAttr(), IN_SHARED)
 
 
 def argument_types(name: str, rows: int | None, hidden: int, vocabulary: int) -> list[Attribute]:

@@ -69,9 +69,7 @@ class WeightSlots:
         self._slots: dict[object, Slot] = {}
         self._names: set[str] = set()
 
-    def slot(
-        self, name: str, type: SlotType, layers: Layers, group: int | None, shift: float | None = None
-    ) -> Slot:
+    def slot(self, name: str, type: SlotType, layers: Layers, group: int | None, shift: float | None = None) -> Slot:
         """The slot of weights, a new one if there is none; `group` numbers the loop whose layers they are."""
         key = (type, layers, shift)
         if key not in self._slots:

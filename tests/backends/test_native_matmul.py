@@ -32,7 +32,9 @@ def activations(rows: int, k: int, seed: int = 0) -> Any:
     return np.random.default_rng(seed).standard_normal((rows, k)).astype(np.float32)
 
 
-def case_of(name: str, rows: int, n: int, k: int, activation: str = "i8", act_group: int | None = 32, **more: Any) -> Case:
+def case_of(
+    name: str, rows: int, n: int, k: int, activation: str = "i8", act_group: int | None = 32, **more: Any
+) -> Case:
     form = FORMS[name]
     weight = random_weight(form, n, k, np.random.default_rng(rows + n + k))
     layout = TileLayout(n, k, form, 2 * host_machine().lanes)
@@ -43,9 +45,11 @@ def case_of(name: str, rows: int, n: int, k: int, activation: str = "i8", act_gr
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form(name: str) -> None:
     m = ModuleBuilder(host_machine())
-    for activation, act_group in (("f32", None), ("i8", 32), ("i8", None)):
+    for activation, act_group in (("f32", None), ("bf16", None), ("i8", 32), ("i8", None)):
         if activation == "i8" and name not in INTEGER_FORMS and name != "nvfp4":
             continue
+        if activation == "bf16" and FORMS[name].granularity.group_size in (None, 32) and name.startswith("i"):
+            continue  # test_combinations has them
         check(m, case_of(name, 3, 40, 300, activation, act_group))
 
 
@@ -165,7 +169,9 @@ def test_gates(name: str, function: Any, columns: int, activation: str) -> None:
     weight = QuantizedArray(interleaved(gate.codes, up.codes), scale, form)
     bias = rng.standard_normal((2, columns)).astype(np.float32)
     layout = TileLayout(2 * tiles * lanes, 64, form, lanes)
-    spec = Matmul(layout, activation, 32, epilogue=f"gated_{name}", bias=True, columns=columns, schedule=Schedule(2, 1, 8))
+    spec = Matmul(
+        layout, activation, 32, epilogue=f"gated_{name}", bias=True, columns=columns, schedule=Schedule(2, 1, 8)
+    )
     case = Case(spec, weight, activations(5, 64), activation_format(32), bias)
     y, quantized = multiply(m, case)
     g, u = (
@@ -179,8 +185,9 @@ def test_gates(name: str, function: Any, columns: int, activation: str) -> None:
 @pytest.mark.parametrize("k", [1, 7, 64, 301])
 def test_floats(dtype: Any, k: int) -> None:
     weight = np.random.default_rng(k).standard_normal((40, k)).astype(dtype)
-    spec = Matmul(TileLayout(40, k, np.dtype(dtype), 32), "f32", schedule=Schedule(4, 2, 8))
-    check(ModuleBuilder(host_machine()), Case(spec, weight, activations(6, k)))
+    for activation in ("f32", "bf16"):
+        spec = Matmul(TileLayout(40, k, np.dtype(dtype), 32), activation, schedule=Schedule(4, 2, 8))
+        check(ModuleBuilder(host_machine()), Case(spec, weight, activations(6, k)))
 
 
 @pytest.mark.parametrize("type", BLOCKS, ids=lambda t: t.name)
@@ -225,12 +232,16 @@ def test_every_rank_of_zero_rows_or_tiles() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"activation": "i4"}, "no activations 'i4', expected i8 or f32"),
+        ({"activation": "i4"}, "no activations 'i4', expected i8, f32, bf16"),
         ({"epilogue": "subtract"}, "no epilogue 'subtract', expected store, add or gated_..."),
         ({"epilogue": "gated_sine"}, "no activation 'sine', expected one of silu, "),
         ({"epilogue": "gated_silu"}, "gated tiles come in pairs, got 1"),
         ({"layout": TileLayout(32, 64, F32, 32)}, "i8 activations need an integer weight, not float32"),
         ({"layout": TileLayout(32, 64, FORMS["nf4_g64"], 32)}, "nf4 codes are no multiples of one number and need f32"),
+        (
+            {"layout": TileLayout(32, 64, formats("i4", group(18)), 32), "activation": "bf16"},
+            "of whole fours, not of 18",
+        ),
         (
             {"layout": TileLayout(32, 1 << 18, formats("i8", CHANNEL, F32), 32), "act_group": None},
             "sums of 262144 products of 8 and 8 bits do not fit int32",

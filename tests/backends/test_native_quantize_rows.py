@@ -76,7 +76,10 @@ def test_is_the_definition(name: str) -> None:
         if form.scale == POWER_OF_TWO or "f16" in name:
             x[2] = rng.standard_normal(k)
         spec = QuantizeRows(k, sum_group_of(form, k, rng), form)
-        check(quantize(ModuleBuilder(host_machine()), spec, x), definition(x, result=form, scale_rounding=form.scale_rounding))
+        check(
+            quantize(ModuleBuilder(host_machine()), spec, x),
+            definition(x, result=form, scale_rounding=form.scale_rounding),
+        )
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(-60, 60))
@@ -101,7 +104,9 @@ def test_quotients_near_ties_of_other_scales(seed: int) -> None:
     rng = np.random.default_rng(seed)
     form = activation_format(None, narrow_range=True)
     largest = rng.uniform(1, 2, (8, 1)).astype(np.float32)
-    halves = ((rng.integers(-127, 127, (8, 512)) + 0.5) * (largest / np.float32(127)).astype(np.float64)).astype(np.float32)
+    halves = ((rng.integers(-127, 127, (8, 512)) + 0.5) * (largest / np.float32(127)).astype(np.float64)).astype(
+        np.float32
+    )
     x = np.nextafter(halves, rng.choice([-np.inf, 0, np.inf], halves.shape).astype(np.float32)).astype(np.float32)
     x[:, :1] = largest
     x = np.clip(x, -largest, largest)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,13 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import VerifyException
 
 from llmir.backends.reference.interpreter import Reference
+from llmir.dialects.context import new_context
 from llmir.dialects.kernel_phases import MatmulOp
 from llmir.dialects.kernel_steps import BarrierOp, BufferOp, LoopOp, StepOp, WeightOp
 from llmir.dialects.kernel_types import RowsAttr, TilesType
 from llmir.dialects.llm.weights import weights
-from llmir.errors import InputError
+from llmir.dialects.parser import parse_module
+from llmir.errors import InputError, UnsupportedProgram
 from llmir.frontends.registry import open_model
 from llmir.passes.convert_llm_to_kernel import KernelConversionPass, convert
 from llmir.passes.pipeline import Pipeline
@@ -108,26 +113,262 @@ def test_architectures(tmp_path: Path, name: str) -> None:
     check(model_program(tmp_path, name), threads=3, seed=1)
 
 
+def scheme(options: str, *, inputs: str = "") -> str:
+    """The pipeline of a scheme; `inputs` is what is said of inputs, which are quantized at run time."""
+    dynamic = f' input_type="i8" input_dynamic=true {inputs}' if inputs else ""
+    passes = ["quantize-weights", *(["quantize-activations"] if inputs else []), "fuse-quantized-ops"]
+    return ",".join([f'assign-schemes{{exclude="lm_head" {options}{dynamic}}}', *passes])
+
+
+TOKENS = 'input_granularity="per_token"'
+GROUPS = 'input_granularity="per_group" input_group_size=32'
+I4 = 'weight_type="i4" weight_scale="f16" weight_group_size=32'
 QUANTIZED = {
-    "w4a8": 'assign-schemes{exclude="lm_head" weight_type="i4" weight_scale="f16" weight_group_size=32 input_type="i8" '
-    'input_granularity="per_token" input_dynamic=true},quantize-weights,quantize-activations,fuse-quantized-ops',
-    "w4a8 in groups": 'assign-schemes{exclude="lm_head" weight_type="i4" weight_scale="f16" weight_group_size=32 input_type="i8" '
-    'input_granularity="per_group" input_group_size=32 input_dynamic=true},quantize-weights,quantize-activations,'
-    "fuse-quantized-ops",
-    "w4 with zero points": 'assign-schemes{exclude="lm_head" weight_type="ui4" weight_zero_point="ui4" weight_scale="f16" '
-    "weight_group_size=32},quantize-weights,fuse-quantized-ops",
-    "w8 by channel": 'assign-schemes{exclude="lm_head" weight_type="i8" weight_scale="f32" weight_granularity="per_channel" '
-    'input_type="i8" input_granularity="per_token" input_dynamic=true},quantize-weights,quantize-activations,'
-    "fuse-quantized-ops",
-    "w8 by tensor": 'assign-schemes{exclude="lm_head" weight_type="i8" weight_scale="f32" weight_granularity="per_tensor" '
-    'input_type="i8" input_granularity="per_token" input_dynamic=true},quantize-weights,quantize-activations,'
-    "fuse-quantized-ops",
-    "nf4": 'assign-schemes{exclude="lm_head" weight_type="nf4" weight_scale="f32" weight_group_size=16},quantize-weights,'
-    "fuse-quantized-ops",
+    "w4a8": scheme(I4, inputs=TOKENS),
+    "w4a8 in groups": scheme(I4, inputs=GROUPS),
+    "w4 with zero points": scheme(I4.replace("i4", "ui4") + ' weight_zero_point="ui4"'),
+    "w8 by channel": scheme('weight_type="i8" weight_granularity="per_channel"', inputs=TOKENS),
+    "w8 by tensor": scheme('weight_type="i8" weight_granularity="per_tensor"', inputs=TOKENS),
+    "nf4": scheme('weight_type="nf4" weight_group_size=16'),
 }
 
 
-@pytest.mark.parametrize("scheme", QUANTIZED)
-@pytest.mark.parametrize("name", ["llama", "gpt2", "phi3", "opt-gelu", "gemma3"])
-def test_schemes(tmp_path: Path, name: str, scheme: str) -> None:
-    check(model_program(tmp_path, name, QUANTIZED[scheme]), threads=2, seed=3)
+@pytest.mark.parametrize("kind", QUANTIZED)
+def test_schemes(tmp_path: Path, kind: str) -> None:
+    check(model_program(tmp_path, "llama", QUANTIZED[kind]), threads=2, seed=3)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "phi3", "opt-gelu", "gemma3"])
+def test_quantized_architectures(tmp_path: Path, name: str) -> None:
+    check(model_program(tmp_path, name, QUANTIZED["w4a8 in groups"]), threads=2, seed=4)
+
+
+@pytest.mark.parametrize("element", ["f16", "f8E4M3FN"])
+def test_cache_elements(tmp_path: Path, element: str) -> None:
+    """A narrower cache rounds keys and values, and only those."""
+    program = model_program(tmp_path, "llama")
+    check(program, threads=2, kv_cache=element, tolerance={"f16": 2e-3, "f8E4M3FN": 0.1}[element])
+    with pytest.raises(AssertionError):
+        check(program, threads=2, kv_cache=element, tolerance=1e-6)
+
+
+def test_activation(tmp_path: Path) -> None:
+    """Inputs of float products are rounded to bf16."""
+    program = model_program(tmp_path, "llama")
+    module = check(program, threads=2, target=f"{TARGET}+bf16", activation="bf16", tolerance=3e-2)
+    assert {op.activation.data for op in matmuls(module)} == {"bf16"}
+    with pytest.raises(AssertionError):
+        check(program, threads=2, activation="bf16", tolerance=1e-4)
+
+
+def matmuls(module: ModuleOp) -> list[MatmulOp]:
+    return [op for op in module.walk() if isinstance(op, MatmulOp)]
+
+
+STATIC = (
+    'assign-schemes{exclude="lm_head" weight_type="i8" weight_granularity="per_channel" input_type="i8" '
+    'input_granularity="per_tensor"},calibrate{tokens=64},quantize-weights,quantize-activations,fold-norm-scales{rounded=true},fuse-quantized-ops'
+)
+
+
+def test_static_inputs(tmp_path: Path) -> None:
+    """Constant scales, some of them folded into norms, whose values then are in units of the scale."""
+    text = tmp_path / "text.txt"
+    text.write_text("Any text will do, as long as there is enough of it for a few windows of tokens. " * 20)
+    program = model_program(tmp_path, "llama", STATIC.replace("tokens=64", f'text="{text}"'))
+    module = check(program, threads=2)
+    quantized = operations(next(op for op in module.body.ops if isinstance(op, StepOp)), "kernel.quantize_rows")
+    assert all("scale" in op.properties for op in quantized)
+    assert {"encoded" in op.properties for op in quantized} == {True, False}
+
+
+def test_inputs_of_quantized_weights(tmp_path: Path) -> None:
+    """What `quantize-matmul-inputs` adds is what the reference computes too."""
+    program = model_program(tmp_path, "llama", f"{scheme(I4)},quantize-matmul-inputs{{group-size=32}}")
+    module = check(program, threads=2)
+    assert {op.activation.data for op in matmuls(module)} == {"i8", "f32"}  # f32: lm_head
+
+
+@settings(max_examples=12)
+@given(threads=st.integers(1, 5), seed=st.integers(0, 1000))
+def test_any_team_gives_the_same_bits(tmp_path_factory: pytest.TempPathFactory, threads: int, seed: int) -> None:
+    """However many threads, however they come and whatever their shares."""
+    program, module = _shared_program(tmp_path_factory)
+    results: list[Array] = []
+    for count, order in ((1, 0), (threads, seed)):
+        team = KernelInterpreter(module, program.weights, 16, threads=count, seed=order)
+        hidden = np.zeros((6, 64), np.float32)
+        team.run("prefill", ids=IDS[:6], position=0, hidden=hidden)
+        logits, token = np.zeros((1, 259), np.float32), np.zeros(1, np.int64)
+        team.run("decode", ids=IDS[6:7], position=6, logits=logits, token=token)
+        results.append(np.concatenate([hidden.reshape(-1), logits.reshape(-1), token.astype(np.float32)]))
+    assert (results[0] == results[1]).all()
+
+
+_PROGRAMS: list[tuple[Program, ModuleOp]] = []
+
+
+def _shared_program(folders: pytest.TempPathFactory) -> tuple[Program, ModuleOp]:
+    if not _PROGRAMS:
+        program = model_program(folders.mktemp("shared"), "gemma3")
+        _PROGRAMS.append((program, steps(program)))
+    return _PROGRAMS[0]
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt_neox", "opt-projected", "gemma3"])
+def test_every_barrier_is_needed(tmp_path: Path, name: str) -> None:
+    module = steps(model_program(tmp_path, name))
+    for step in [op for op in module.body.ops if isinstance(op, StepOp)]:
+        for barrier in [op for op in step.walk() if isinstance(op, BarrierOp)]:
+            block, after = barrier.parent, barrier.next_op
+            assert block is not None
+            assert after is not None
+            barrier.detach()
+            with pytest.raises(VerifyException, match=r"a kernel\.barrier is missing between them"):
+                step.verify()
+            block.insert_op_before(barrier, after)
+        step.verify()
+
+
+def test_barriers_of_a_layer(tmp_path: Path) -> None:
+    """Five a layer, three where attention and the other half of the block read the same value."""
+    for name, count in (("llama", 5), ("gpt_neox", 3)):
+        module = steps(model_program(tmp_path, name))
+        decode = next(op for op in module.body.ops if isinstance(op, StepOp))
+        loop = next(op for op in decode.walk() if isinstance(op, LoopOp))
+        assert sum(isinstance(op, BarrierOp) for op in loop.body.block.ops) == count
+
+
+def test_buffers_share_memory(tmp_path: Path) -> None:
+    """A step needs less than all its buffers together, and no more for many layers than for one."""
+    module = steps(model_program(tmp_path, "llama", QUANTIZED["w4a8"]))
+    decode = next(op for op in module.body.ops if isinstance(op, StepOp))
+    buffers = [op for op in decode.walk() if isinstance(op, BufferOp) and op.space == "private"]
+    ends = [op.offset.value.data + 64 for op in buffers]
+    assert max(ends) < sum(_bytes(op) for op in buffers)
+
+
+def _bytes(op: BufferOp) -> int:
+    from llmir.dialects.kernel_access import memref, row_bytes
+
+    type = memref(op.output)
+    assert type is not None
+    return row_bytes(type)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt_neox", "phi3", "gemma3"])
+def test_every_weight_is_packed_once(tmp_path: Path, name: str) -> None:
+    """Slots do not overlap, and hold every row of every weight a step needs exactly once."""
+    program = model_program(tmp_path, name, QUANTIZED["w4a8"])
+    module = steps(program)
+    rows: dict[str, list[int]] = {}
+    taken: list[tuple[int, int]] = []
+    for slot in [op for op in module.body.ops if isinstance(op, WeightOp)]:
+        size = slot.type.size if isinstance(slot.type, TilesType) else 4 * slot.type.get_shape()[0]
+        for number, layer in enumerate(slot.layers):
+            start = slot.offset.value.data + number * slot.stride.value.data
+            taken.append((start, start + size))
+            for member in layer:
+                symbol = member.weight if isinstance(member, RowsAttr) else member
+                type = weights(module)[symbol.root_reference.data].type
+                whole = range(type.get_shape()[0])  # type: ignore[union-attr]
+                indices = member.indices if isinstance(member, RowsAttr) else whole
+                rows.setdefault(symbol.root_reference.data, []).extend(indices)
+    ordered = sorted(taken)
+    assert all(end <= start for (_, end), (start, _) in pairwise(ordered))
+    for symbol, found in rows.items():
+        assert sorted(found) == list(range(weights(module)[symbol].type.get_shape()[0])), symbol  # type: ignore[union-attr]
+    unused = {s for s in weights(module) if s not in rows}
+    assert unused <= {s for s in unused if "factors" in s}
+
+
+def test_mixtures_are_refused(tmp_path: Path) -> None:
+    program = model_program(tmp_path, "mixtral")
+    with pytest.raises(UnsupportedProgram, match=r"'llm\.route'.* has no native kernel"):
+        convert(program.module, TARGET)
+
+
+def test_options() -> None:
+    assert KernelConversionPass() == KernelConversionPass(target=TARGET, kv_cache="f16", activation="f32")
+
+
+def test_refused_program_is_left_as_it_is(tmp_path: Path) -> None:
+    program = model_program(tmp_path, "mixtral")
+    before = str(program.module)
+    with pytest.raises(InputError):
+        convert(program.module, TARGET)
+    assert str(program.module) == before
+
+
+X = "tensor<?x128xf32>"
+CALL = "%x_2, %k1, %v1 = func.call @model.layers.1(%x_1,"
+REFUSALS = {
+    "returns": (
+        "func.return %x_2, %k0",
+        "func.return %x_1, %k0",
+        "@backbone does not return what its last block gives",
+    ),
+    "no call": (
+        CALL,
+        f"%s = llm.silu(%x_1) : ({X}) -> {X}\n    {CALL.replace('%x_1', '%s')}",
+        "@backbone has 'llm.silu', expected calls of @embed and of a block for each layer",
+    ),
+    "unknown": (CALL, CALL.replace("layers.1", "layers.9"), "@backbone calls @model.layers.9, which is no function"),
+    "other value": (CALL, CALL.replace("%x_1", "%x"), "with something else than the result of the call before it"),
+    "roles": ('llm.role = "embed"', 'llm.role = "table"', "@backbone calls functions of the roles table, block, block"),
+    "no position": (
+        "%rotated_query = llm.rope(%heads, %position)",
+        "%rotated_query = llm.rope(%heads)",
+        "'llm.rope' has no native kernel: it has no position",
+    ),
+    "no cache": (
+        "llm.attention(%rotated_query, %keys, %values, %position)",
+        "llm.attention(%rotated_query, %rotated_key, %heads_2, %position)",
+        "'llm.attention' has no native kernel: it reads no cache",
+    ),
+    "norm weight": (
+        "%input_layernorm = llm.rms_norm(%x, %input_layernorm.weight)",
+        "%scaled = llm.scale(%input_layernorm.weight) {factor = 2.0 : f32} : (tensor<128xf32>) -> tensor<128xf32>\n"
+        "    %input_layernorm = llm.rms_norm(%x, %scaled)",
+        "'llm.scale' has no native kernel: it computes with a weight",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals(tmp_path: Path, name: str) -> None:
+    old, new, message = REFUSALS[name]
+    text = str(model_program(tmp_path, "llama").module)
+    assert old in text
+    changed = text.replace(old, new, 1)
+    if "(%heads)" in new:
+        changed = re.sub(r"(llm\.rope\(%heads\) .*?: \(tensor<\?x4x32xf32>), index\)", r"\1)", changed, count=1)
+    module = parse_module(new_context(), changed)
+    with pytest.raises(UnsupportedProgram, match=re.escape(message)):
+        convert(module, TARGET)
+
+
+INPUTS = {
+    "f8E4M3FN, scale=f32": "inputs are quantized to i2 to i8, not f8E4M3FN",
+    "i8, scale=f32, zp=i8": "only symmetric inputs are quantized, without zero points",
+    "i8, scale=f64, symmetric=true": "scales of inputs are f32, f16, bf16 or f8E8M0FNU",
+}
+
+
+@pytest.mark.parametrize("type", INPUTS)
+def test_refused_inputs(tmp_path: Path, type: str) -> None:
+    text = str(model_program(tmp_path, "llama", scheme(I4, inputs=TOKENS)).module)
+    old = "!llm.quantized_tensor<?x128xi8, scale=f32, symmetric=true, axis=0>"
+    assert old in text
+    module = parse_module(new_context(), text.replace(old, f"!llm.quantized_tensor<?x128x{type}, axis=0>"))
+    with pytest.raises(UnsupportedProgram, match=re.escape(INPUTS[type])):
+        convert(module, TARGET)
+
+
+def test_target_without_schedules(tmp_path: Path) -> None:
+    text = Path(str(files("llmir.targets") / f"{TARGET}.toml")).read_text()
+    chip = tmp_path / "chip.toml"
+    chip.write_text(text[: text.index("[[schedule]]")])
+    program = model_program(tmp_path, "llama")
+    with pytest.raises(InputError, match=r"has no \[\[schedule\]\] for f32 inputs and weights of 32 bits"):
+        convert(program.module, str(chip))

@@ -82,6 +82,28 @@ def test_shorthands(weight: int, inputs: int | None, size: int | None, kind: str
     assert Pipeline.parse(str(passes)) == passes
 
 
+@given(weight=BITS, inputs=BITS, size=st.just(-1) | st.integers(1, 512), group=st.integers(1, 512), asym=st.booleans())
+def test_shorthands_with_groups_of_inputs(weight: int, inputs: int, size: int, group: int, asym: bool) -> None:
+    made = recipe(f"w{weight}g{size}a{inputs}g{group}{'_asym' if asym else ''}")
+    rule = rule_of(made)
+    assert (rule.weight_type, rule.weight_group_size) == (
+        f"{'ui' if asym else 'i'}{weight}",
+        None if size == -1 else size,
+    )
+    assert (rule.input_type, rule.input_granularity, rule.input_group_size) == (f"i{inputs}", "per_group", group)
+    assert rule.input_dynamic
+    passes = pipeline(made)
+    assert Pipeline.parse(str(passes)) == passes
+
+
+@pytest.mark.parametrize(("name", "found"), [("w4g32a16g32", "not 32 of 16 bits"), ("w4g32a8g0", "not 0 of 8 bits")])
+def test_groups_of_inputs_that_cannot_be(name: str, found: str) -> None:
+    with pytest.raises(
+        UsageError, match=f"groups of inputs are of at least 1 element and of inputs of 2 to 8 bits, {found}"
+    ):
+        recipe(name)
+
+
 UNKNOWN: dict[str, str] = {
     "": "unknown scheme ''; known are MLC codes",
     "q4f16": "unknown scheme 'q4f16', did you mean 'q4f16_2'?; known are",

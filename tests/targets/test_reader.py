@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from llmir.dialects.kernel_schedule import Schedule
 from llmir.errors import InputError
+from llmir.targets.machine import Machine, MachineOption
 from llmir.targets.registry import target
+from llmir.targets.schedules import ScheduleRule, rule_for
 
 GOOD = """
 name = "chip"
@@ -84,6 +87,93 @@ def test_everything_a_file_can_say(tmp_path: Path) -> None:
     assert mul.layout.packing is not None
     assert mul.layout.packing.name == "interleaved"
     assert chip.instructions["dot"].shape == (1, 4, 4)
+
+
+MACHINE = """
+[machine]
+triple = "x86_64-unknown-linux-gnu"
+cpu = "x86-64-v3"
+features = ["+avxvnni"]
+register_bytes = 32
+registers = 16
+dot4 = "vpdpbusd_vex"
+lookup = "vpermps_blend"
+byte_lookup = "pshufb"
+pause = "pause"
+half = true
+
+[machine.options]
+bf16 = { features = ["+avxneconvert"], dot2 = "vdpbf16ps" }
+"""
+
+
+def test_everything_a_machine_can_say(tmp_path: Path) -> None:
+    (tmp_path / "chip.toml").write_text(GOOD + MACHINE)
+    assert target(str(tmp_path / "chip.toml")).machine == Machine(
+        name="chip",
+        triple="x86_64-unknown-linux-gnu",
+        cpu="x86-64-v3",
+        features=("+avxvnni",),
+        register_bytes=32,
+        registers=16,
+        dot4="vpdpbusd_vex",
+        lookup="vpermps_blend",
+        byte_lookup="pshufb",
+        pause="pause",
+        half=True,
+        options=(MachineOption("bf16", ("+avxneconvert",), "vdpbf16ps"),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("register_bytes = 32", "", "machine.register_bytes: is missing, expected an integer"),
+        ("registers = 16", "", "machine.registers: is missing, expected an integer"),
+        (
+            "register_bytes = 32",
+            "register_bytes = 24",
+            "machine.register_bytes: is 24, expected a power of two of at least 16",
+        ),
+        (
+            "register_bytes = 32",
+            "register_bytes = 8",
+            "machine.register_bytes: is 8, expected a power of two of at least 16",
+        ),
+        ('cpu = "x86-64-v3"', "", "machine.cpu: is missing, expected a string"),
+        ('triple = "x86_64-unknown-linux-gnu"', "triple = 3", "machine.triple: is an integer, expected a string"),
+        (
+            'dot4 = "vpdpbusd_vex"',
+            'dot4 = "dp4a"',
+            "machine.dot4: 'dp4a' is unknown, expected one of vpdpbusd, vpdpbusd_vex, vpmaddubsw, sdot, usdot",
+        ),
+        ("half = true", "half = 1", "machine.half: is an integer, expected true or false"),
+        ("half = true", "halves = true", "machine.halves: is unknown, expected one of byte_lookup, "),
+        (
+            "bf16 = { features",
+            "bf-16 = { features",
+            "machine.options.bf-16: 'bf-16' cannot be the name of an option, expected letters, digits and _",
+        ),
+        (
+            'bf16 = { features = ["+avxneconvert"], ',
+            "bf16 = { ",
+            "machine.options.bf16.features: is missing, expected a list of strings",
+        ),
+        (
+            'dot2 = "vdpbf16ps" }',
+            'dot2 = "dot" }',
+            "machine.options.bf16.dot2: 'dot' is unknown, expected one of vdpbf16ps, bfdot",
+        ),
+        (
+            'dot2 = "vdpbf16ps" }',
+            'dot4 = "sdot" }',
+            "machine.options.bf16.dot4: is unknown, expected one of dot2, features",
+        ),
+    ],
+)
+def test_errors_name_what_is_wrong_with_a_machine(old: str, new: str, message: str, tmp_path: Path) -> None:
+    assert old in MACHINE
+    assert read(tmp_path, GOOD + MACHINE.replace(old, new)).startswith(message)
 
 
 def test_extending_takes_the_kernels_not_given(tmp_path: Path) -> None:
@@ -164,3 +254,74 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
     with pytest.raises(InputError, match=r"latin\.toml: cannot be read: 'utf-8' codec"):
         target(str(tmp_path / "latin.toml"))
+
+
+SCHEDULES = """
+[[schedule]]
+activation = ["i8"]
+weight_bits = [8]
+rows = 8
+columns = 2
+n_block = 4
+k_unroll = 8
+prefetch = 0
+one_row = { rows = 1, prefetch = 4096 }
+
+[[schedule]]
+rows = 6
+columns = 4
+n_block = 4
+k_unroll = 4
+prefetch = 8192
+"""
+
+
+def with_schedules(folder: Path, text: str) -> tuple[ScheduleRule, ...]:
+    path = folder / "chip.toml"
+    path.write_text(text)
+    return target(str(path)).schedules
+
+
+def test_schedules(tmp_path: Path) -> None:
+    rules = with_schedules(tmp_path, GOOD + MACHINE + SCHEDULES)
+    eight = rule_for(rules, "i8", 8)
+    assert eight is not None
+    assert eight.of_rows(None) == Schedule(8, 2, 4, 8, 0)
+    assert eight.of_rows(1) == Schedule(1, 2, 4, 8, 4096)
+    for activation, bits in (("i8", 4), ("f32", 8), ("bf16", 16)):
+        found = rule_for(rules, activation, bits)
+        assert found is rules[1]
+        assert found.of_rows(1) == found.of_rows(None) == Schedule(6, 4, 4, 4, 8192)
+    assert rule_for(rules[:1], "f32", 8) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("rows = 8\n", "", "schedule[0].rows: is missing, expected an integer"),
+        ("rows = 8\n", "rows = 0\n", "schedule[0].rows: is 0, expected at least 1"),
+        ("prefetch = 0\n", "prefetch = -1\n", "schedule[0].prefetch: is -1, expected at least 0"),
+        (
+            'activation = ["i8"]',
+            'activation = ["i4"]',
+            "schedule[0].activation: 'i4' is unknown, expected one of i8, bf16, f32",
+        ),
+        ("weight_bits = [8]", "weight_bits = [0]", "schedule[0].weight_bits: holds 0, expected integers from 1 to 32"),
+        (
+            "{ rows = 1,",
+            "{ columns = 4,",
+            "schedule[0].one_row.columns: is of the packed weight, which is the same for any number of rows; remove it",
+        ),
+        ("{ rows = 1,", "{ row = 1,", "schedule[0].one_row.row: is unknown, expected one of "),
+        ("k_unroll = 8", "k_unroll = 8\nunroll = 2", "schedule[0].unroll: is unknown, expected one of "),
+    ],
+)
+def test_schedule_errors(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SCHEDULES
+    with pytest.raises(InputError, match=re.escape(message)):
+        with_schedules(tmp_path, GOOD + MACHINE + SCHEDULES.replace(old, new, 1))
+
+
+def test_schedules_need_a_machine(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=re.escape("schedule: is of no use without [machine]")):
+        with_schedules(tmp_path, GOOD + SCHEDULES)

@@ -42,7 +42,8 @@ def test_run_and_eval(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     config = MODELS[name]
     model = huggingface_folder(tmp_path / "model", config, random_weights(config))
     llmir(capsys, "quantize", model, "-q", "W8A8", "-o", tmp_path / "out")
-    said = llmir(capsys, "run", tmp_path / "out", "--prompt", "abc", "-n", "6", "--json").json()
+    options = ("--prompt", "abc", "-n", "6", "--kv-cache", "f32", "--json")
+    said = llmir(capsys, "run", tmp_path / "out", *options).json()
     program = open_model(str(tmp_path / "out"))
     session = compile_numpy(program.module, program.weights)
     ids: list[int] = said["prompt_ids"]

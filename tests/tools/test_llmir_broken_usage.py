@@ -346,12 +346,12 @@ def test_reference_with_another_vocabulary(model: Path, tmp_path: Path, capsys: 
 RUNS: dict[str, tuple[list[str], int, str]] = {
     "empty": (["--prompt", ""], 1, "the prompt is empty, generation needs at least one token"),
     "not text": (["--prompt", "\udcff"], 1, "the prompt is not UTF-8 text"),
-    "negative temperature": (["--prompt", "Hi", "--temperature", "-1"], 1, "temperature must"),
-    "no temperature": (["--prompt", "Hi", "--temperature", "nan"], 1, "temperature must"),
-    "negative seed": (["--prompt", "Hi", "--seed", "-1"], 2, "'--seed': -1 is not in the range x>=0"),
+    "negative temperature": (["--prompt", "Hi", "--temperature", "-1"], 2, "temperature must"),
+    "no temperature": (["--prompt", "Hi", "--temperature", "nan"], 2, "temperature must"),
+    "negative seed": (["--prompt", "Hi", "--seed", "-1"], 2, "seed must be 0 or more, got -1"),
     "no tokens": (["--prompt", "Hi", "-n", "0"], 2, "0 is not in the range x>=1"),
     "too many tokens": (["--prompt", "Hi", "-n", str(10**14)], 1, "out of memory: "),
-    "no prompt": ([], 2, "Missing option '--prompt'"),
+    "no prompt": ([], 2, "Missing option '-p' / '--prompt'"),
 }
 
 

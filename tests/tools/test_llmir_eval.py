@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import architectures
 import numpy as np
 import pytest
 from tiny_models import (
@@ -85,7 +86,8 @@ def true_perplexity(seed: int, cut: list[list[int]]) -> float:
 
 
 def evaluate(capsys: Capture, model: Path, *options: str | Path) -> dict[str, Any]:
-    return llmir(capsys, "eval", model, "--context", str(CONTEXT), *options, "--json").json()
+    """With keys and values kept as they are computed, unless the options say otherwise."""
+    return llmir(capsys, "eval", model, "--context", str(CONTEXT), "--kv-cache", "f32", *options, "--json").json()
 
 
 def test_perplexity(model: Path, text: Path, capsys: Capture) -> None:
@@ -95,7 +97,72 @@ def test_perplexity(model: Path, text: Path, capsys: Capture) -> None:
     assert said["perplexity"] == pytest.approx(true_perplexity(0, windows()), rel=1e-5)
     assert (said["windows"], said["tokens"]) == (4, 4 * (CONTEXT - 1))
     assert said["bits_per_weight"] == 32
-    assert (said["context"], said["backend"], said["reference"]) == (CONTEXT, "numpy", None)
+    assert (said["context"], said["backend"], said["reference"]) == (CONTEXT, "native", None)
+    assert said["backend_reason"] is said["reference_backend"] is None
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy", "reference"])
+def test_backends(backend: str, model: Path, other: Path, text: Path, capsys: Capture) -> None:
+    said = evaluate(capsys, model, "--text", text, "--backend", backend, "--reference", other)
+    assert said["perplexity"] == pytest.approx(true_perplexity(0, windows()), rel=1e-5)
+    assert said["reference_perplexity"] == pytest.approx(true_perplexity(1, windows()), rel=1e-5)
+    assert (said["backend"], said["reference_backend"]) == (backend, backend)
+
+
+@pytest.mark.parametrize(("kind", "close"), [("f16", 1e-3), ("i8", 2e-2), ("f8", 5e-2)])
+def test_kv_cache(kind: str, close: float, model: Path, text: Path, capsys: Capture) -> None:
+    """Narrower keys and values change little, but they do change something."""
+    said = evaluate(capsys, model, "--text", text, "--kv-cache", kind)
+    expected = true_perplexity(0, windows())
+    assert said["perplexity"] == pytest.approx(expected, rel=close)
+    assert said["perplexity"] != pytest.approx(expected, rel=1e-6)
+
+
+def test_activations(model: Path, tmp_path: Path, text: Path, capsys: Capture) -> None:
+    """8-bit inputs are the same numbers on every backend."""
+    assert llmir(capsys, "quantize", model, "-q", "W8A16", "--group-size", "32", "-o", tmp_path / "w8").status == 0
+    plain, *rounded = (
+        evaluate(capsys, tmp_path / "w8", "--text", text, *options)["perplexity"]
+        for options in ([], ["--activations", "i8"], ["--activations", "i8", "--backend", "numpy"])
+    )
+    assert rounded[0] == pytest.approx(rounded[1], rel=1e-4)
+    assert rounded[0] == pytest.approx(plain, rel=2e-2)
+    assert rounded[0] != pytest.approx(plain, rel=1e-4)
+
+
+NOT_THERE = {
+    "cache": (
+        ["--backend", "numpy", "--kv-cache", "i8"],
+        "--kv-cache i8: the numpy backend keeps keys and values in f32",
+    ),
+    "activations": (["--backend", "reference", "--activations", "bf16"], "--activations bf16: the reference backend"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_THERE)
+def test_what_a_backend_has_not(case: str, model: Path, text: Path, capsys: Capture) -> None:
+    options, message = NOT_THERE[case]
+    assert llmir(capsys, "eval", model, "--text", text, *options).error(2).startswith(message)
+
+
+def test_fallback(tmp_path: Path, text: Path, capsys: Capture) -> None:
+    """A mixture of experts has no native kernels: numpy runs it, and the reason is said where one looks for it."""
+    config = architectures.MODELS["mixtral"]
+    model = huggingface_folder(tmp_path / "model", config, architectures.random_weights(config))
+    said = llmir(capsys, "eval", model, "--text", text, "--context", "16", "--json").json()
+    assert said["backend"] == "numpy"
+    assert "llm.route" in said["backend_reason"]
+    done = llmir(capsys, "eval", model, "--text", text, "--context", "16")
+    assert (done.status, done.err) == (
+        0,
+        f"llmir: note: the numpy backend runs this program: {said['backend_reason']}\n",
+    )
+    for option, more in (
+        (["--backend", "native"], ""),
+        (["--kv-cache", "i8"], "; --kv-cache i8: the numpy backend keeps"),
+    ):
+        message = llmir(capsys, "eval", model, "--text", text, "--context", "16", *option).error()
+        assert message.startswith(f"{model}: the native backend cannot run it: {said['backend_reason']}{more}")
 
 
 def test_max_tokens(model: Path, text: Path, capsys: Capture) -> None:
@@ -164,7 +231,9 @@ def test_bos(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
 
 def test_shortest_windows(model: Path, text: Path, capsys: Capture) -> None:
     """Two tokens, the first of them BOS."""
-    said = llmir(capsys, "eval", model, "--text", text, "--context", "2", "--bos", "always", "--json").json()
+    said = llmir(
+        capsys, "eval", model, "--text", text, "--context", "2", "--bos", "always", "--kv-cache", "f32", "--json"
+    ).json()
     cut = [[BOS, id] for id in byte_ids(TEXT)]
     assert said["perplexity"] == pytest.approx(true_perplexity(0, cut), rel=1e-5)
 
@@ -219,8 +288,9 @@ def test_table(model: Path, other: Path, text: Path, capsys: Capture) -> None:
     """What a person reads is what --json says."""
     options = ["--text", text, "--reference", other]
     said = evaluate(capsys, model, *options)
-    done = llmir(capsys, "eval", model, "--context", str(CONTEXT), *options)
+    done = llmir(capsys, "eval", model, "--context", str(CONTEXT), "--kv-cache", "f32", *options)
     assert (done.status, done.err) == (0, "")
+    assert done.out.count("native") == 1
     lines = [" ".join(line.split()) for line in done.out.splitlines()]
     assert f"perplexity {said['perplexity']:.4f}" in lines
     assert f"tokens predicted {said['tokens']} in 4 windows of {CONTEXT}" in lines

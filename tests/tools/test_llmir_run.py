@@ -125,7 +125,7 @@ def test_stop_ids(model: Path, capsys: Capture) -> None:
     assert stopped["finish_reason"] == "stop_token"
 
 
-@pytest.mark.parametrize("backend", ["numpy", "reference"])
+@pytest.mark.parametrize("backend", ["native", "numpy", "reference"])
 def test_backends(backend: str, model: Path, capsys: Capture) -> None:
     said = run(capsys, model, "--backend", backend)
     assert (said["backend"], said["backend_reason"]) == (backend, None)

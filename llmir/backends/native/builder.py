@@ -38,12 +38,13 @@ from xdsl.dialects.builtin import (
     ModuleOp,
     StringAttr,
     SymbolRefAttr,
+    TensorType,
     UnitAttr,
     VectorType,
     i32,
     i64,
 )
-from xdsl.dialects.llvm import LLVMPointerType
+from xdsl.dialects.llvm import AddressOfOp, GlobalOp, LLVMArrayType, LLVMPointerType, PtrToIntOp, ZeroOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from llmir.dialects import vk
@@ -66,8 +67,8 @@ _I64 = [IntegerAttr(n, i64) for n in range(257)]
 _WORDS: dict[str, StringAttr] = {}
 _VECTORS: dict[tuple[int, int], VectorType[Any]] = {}
 _ELEMENTS: dict[int, Attribute] = {}
-_NO_FLAGS = {"fastmath": arith.FastMathFlagsAttr("none")}
-_NO_OVERFLOW = {"overflowFlags": arith.IntegerOverflowAttr("none")}
+_NO_FLAGS: dict[str, Attribute] = {"fastmath": arith.FastMathFlagsAttr("none")}
+_NO_OVERFLOW: dict[str, Attribute] = {"overflowFlags": arith.IntegerOverflowAttr("none")}
 
 
 def vec(element: Attribute, lanes: int) -> VectorType[Any]:
@@ -80,20 +81,20 @@ def vec(element: Attribute, lanes: int) -> VectorType[Any]:
     return found
 
 
-def element_of(type: Attribute) -> Attribute:
+def element_of(type: Any) -> Any:
     """The element of a vector type, or the scalar type itself."""
-    return type.element_type if type.__class__ is VectorType else type  # pyright: ignore
+    return type.element_type if type.__class__ is VectorType else type
 
 
-def lanes_of(type: Attribute) -> int:
+def lanes_of(type: Any) -> int:
     """The lanes of a vector type; 0 for a scalar."""
-    return type.shape.data[0].data if type.__class__ is VectorType else 0  # pyright: ignore
+    return type.shape.data[0].data if type.__class__ is VectorType else 0
 
 
 def bits_of(type: Attribute) -> int:
     """The bits of a type."""
     element = element_of(type)
-    bits: int = element.width.data if isinstance(element, IntegerType) else element.bitwidth  # pyright: ignore
+    bits: int = element.width.data if element.__class__ is IntegerType else element.bitwidth
     return bits * (lanes_of(type) or 1)
 
 
@@ -117,13 +118,15 @@ def _word(text: str) -> StringAttr:
 class ModuleBuilder:
     """A module for a machine, function by function.
 
-    `functions` has those there are, by name. Generators emit a function once: `has` says whether it is there.
+    `functions` has those there are, by name, `globals` data in memory. Generators emit a function once: `has` says
+    whether it is there.
     """
 
     def __init__(self, machine: Machine):
         self.machine = machine
         self.module = ModuleOp([], {vk.MACHINE: StringAttr(machine.name)})
         self.functions: dict[str, func.FuncOp] = {}
+        self.globals: dict[str, GlobalOp] = {}
 
     def has(self, name: str) -> bool:
         """True when there is a function of a name."""
@@ -154,6 +157,29 @@ class ModuleBuilder:
         """Make a function of the process known, such as the C library's `syscall`."""
         if not self.has(name):
             self.add(name, argument_types, results, Region(), public=False, inline=False, attributes=())
+
+    def data(
+        self, name: str, values: Sequence[Number], element: Attribute, *, align: int = 1, variable: bool = False
+    ) -> None:
+        """Numbers in memory, which `Function.address` finds by name: constants, or variables that each thread has.
+
+        Only variables of threads may be written, so that a module can be used by any number of threads.
+        """
+        if name in self.globals:
+            raise ValueError(f"there already is data '{name}'")
+        numbers: list[Any] = (
+            [int(v) for v in values] if element.__class__ is IntegerType else [float(v) for v in values]
+        )
+        self.globals[name] = GlobalOp(
+            LLVMArrayType(len(numbers), element),
+            name,
+            "internal",
+            constant=not variable,
+            thread_local_=variable,
+            value=DenseIntOrFPElementsAttr.from_list(TensorType(element, [len(numbers)]), numbers),
+            alignment=align,
+        )
+        self.module.body.block.add_op(self.globals[name])
 
     def add(
         self,
@@ -272,22 +298,22 @@ class Function:
         """A number for each lane."""
         return self._dense(tuple(values), element, len(values))
 
-    def _scalar(self, value: Number, type: Attribute) -> Value:
+    def _scalar(self, value: Number, type: Any) -> Value:
         key = (repr(value), id(type))
         found = self._constants.get(key)
         if found is None:
-            attribute = (
-                IntegerAttr(int(value), type) if isinstance(type, IntegerType) else FloatAttr(float(value), type)
-            )  # pyright: ignore
+            attribute: Attribute = (
+                IntegerAttr(int(value), type) if type.__class__ is IntegerType else FloatAttr(float(value), type)
+            )
             found = self._constants[key] = self._constant(attribute, type)
         return found
 
-    def _dense(self, values: tuple[Number, ...], element: Attribute, lanes: int) -> Value:
-        type = vec(element, lanes)
+    def _dense(self, values: tuple[Number, ...], element: Any, lanes: int) -> Value:
+        type: Any = vec(element, lanes)
         key = (repr(values), id(type))
         found = self._constants.get(key)
         if found is None:
-            numbers = [int(v) for v in values] if isinstance(element, IntegerType) else [float(v) for v in values]
+            numbers = [int(v) for v in values] if element.__class__ is IntegerType else [float(v) for v in values]
             attribute = DenseIntOrFPElementsAttr.from_list(type, numbers)
             found = self._constants[key] = self._constant(attribute, type)
         return found
@@ -523,6 +549,20 @@ class Function:
 
     # -- memory --
 
+    def address(self, name: str) -> Value:
+        """Where data or a function of the module is."""
+        if name not in self.module.globals and not self.module.has(name):
+            raise ValueError(f"there is neither data nor a function '{name}'")
+        return self.emit(AddressOfOp, (), PTR, {"global_name": SymbolRefAttr(name)})
+
+    def null(self) -> Value:
+        """The pointer to nothing."""
+        return self.emit(ZeroOp, (), PTR)
+
+    def integer_of(self, pointer: Value) -> Value:
+        """An address as an i64; 0 of null."""
+        return self.emit(PtrToIntOp, (pointer,), I64)
+
     def at(self, pointer: Value, offset: int | Value) -> Value:
         """The address so many bytes behind another."""
         if not isinstance(offset, SSAValue) and offset == 0:
@@ -612,6 +652,11 @@ class Function:
         """Each f32 lane plus two products of bf16, which may come as any type's bits."""
         return self.emit(vk.Dot2Op, (accumulator, self._as(a, BF16), self._as(b, BF16)), accumulator.type)
 
+    def mmla(self, accumulator: Value, unsigned: Value, signed: Value) -> Value:
+        """In each 128 bits the i32 [2, 2] plus u8 [2, 8] times the transpose of s8 [2, 8]."""
+        operands = (accumulator, self._as(unsigned, I8), self._as(signed, I8))
+        return self.emit(vk.MmlaOp, operands, accumulator.type)
+
     def lookup(self, table: Value, index: Value) -> Value:
         """The entries (16 of f32 or bf16) numbered by the low 4 bits of each lane (i32 or i16)."""
         return self.emit(vk.LookupOp, (table, index), _like(index.type, element_of(table.type)))
@@ -619,6 +664,28 @@ class Function:
     def byte_lookup(self, table: Value, bytes: Value) -> Value:
         """The entries (16 of i8) numbered by each byte, which is less than 16."""
         return self.emit(vk.ByteLookupOp, (table, bytes), bytes.type)
+
+    # -- matrix registers --
+
+    def tile_zero(self, rows: int, bytes: int) -> Value:
+        """A tile of zeros."""
+        return self.emit(vk.TileZeroOp, (), vk.TileType.of(rows, bytes))
+
+    def tile_load(self, pointer: Value, stride: int | Value, rows: int, bytes: int) -> Value:
+        """Rows of so many bytes from memory, `stride` bytes apart."""
+        return self.emit(vk.TileLoadOp, (pointer, self._index(stride)), vk.TileType.of(rows, bytes))
+
+    def tile_store(self, tile: Value, pointer: Value, stride: int | Value) -> None:
+        """Put rows into memory, `stride` bytes apart."""
+        self.emit(vk.TileStoreOp, (tile, pointer, self._index(stride)), None)
+
+    def tile_dot(self, kind: str, accumulator: Value, a: Value, b: Value) -> Value:
+        """The accumulator plus a times b; the kind says what their elements are: s8s8, s8u8, u8s8, u8u8, bf16."""
+        return self.emit(vk.TileDotOp, (accumulator, a, b), accumulator.type, {"kind": _word(kind)})
+
+    def stack(self, bytes: int) -> Value:
+        """Memory of the function's own, at a multiple of 64."""
+        return self.emit(vk.StackOp, (), PTR, {"bytes": _integer(bytes)})
 
     # -- control --
 

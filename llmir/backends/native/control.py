@@ -12,5 +12,12 @@ JOB, BARRIER_SPINS, JOB_SPINS = (LINE * 5 + 4 * i for i in range(3))
 CONTROL_BYTES = LINE * 6
 EXIT, FIRST_STEP = 0, 1
 """Jobs: leave, and the first of the steps; the others follow."""
+BARRIER_SECONDS, JOB_SECONDS = 40e-6, 200e-6
+"""How long a thread looks before it sleeps: at a barrier, and for the next job (longer than choosing a token takes)."""
+CROWDED_SPINS = 16
+"""How often a thread looks when there are more threads than processors to run them."""
+MOST_SPINS = 1 << 20
+PAUSES = 256
+"""Pauses that are timed, to know how often to look."""
 RUN, WORKER, SPIN = "team_run", "team_worker", "team_spin"
 """Names of the team's functions."""

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from llvmlite import binding
+import llvmlite.binding as untyped_binding
 
+from llmir.backends.native.matrix_registers import request_matrix_registers
 from llmir.backends.native.object_cache import ObjectCache, key_of
 from llmir.backends.native.object_symbols import undefined_symbols
 from llmir.errors import InputError
@@ -17,6 +18,8 @@ from llmir.targets.machine import Machine
 
 if TYPE_CHECKING:
     from llmir.backends.native.builder import ModuleBuilder
+
+binding: Any = untyped_binding
 
 OPTIMIZATION = 2
 """LLVM's level of instruction selection and what follows it."""
@@ -29,18 +32,18 @@ def _initialize() -> None:
 
 
 @cache
-def _target_machine(triple: str, cpu: str, features: str) -> binding.TargetMachine:
+def _target_machine(triple: str, cpu: str, features: str) -> Any:
     _initialize()
     found = binding.Target.from_triple(triple)
     return found.create_target_machine(cpu=cpu, features=features, opt=OPTIMIZATION, reloc="pic", codemodel="default")
 
 
-def target_machine(machine: Machine) -> binding.TargetMachine:
+def target_machine(machine: Machine) -> Any:
     """LLVM's code generator for a machine."""
     return _target_machine(machine.triple, machine.cpu, ",".join(machine.features))
 
 
-def parse(text: str, machine: Machine) -> binding.ModuleRef:
+def parse(text: str, machine: Machine) -> Any:
     """The module of a text; InputError says what LLVM has against it."""
     _initialize()
     try:
@@ -61,7 +64,7 @@ loop-invariant code motion takes broadcasts of activations out of loops, into mo
 """
 
 
-def optimize(module: binding.ModuleRef, machine: Machine) -> None:
+def optimize(module: Any, machine: Machine) -> None:
     """Run `PASSES`, and drop functions nobody calls."""
     builder = binding.create_pass_builder(target_machine(machine), binding.create_pipeline_tuning_options())
     manager = binding.create_new_module_pass_manager()
@@ -92,6 +95,7 @@ class Library:
 
     def __init__(self, data: bytes, machine: Machine):
         check_host(machine)
+        request_matrix_registers(machine)
         _initialize()
         for symbol in undefined_symbols(data):
             if binding.address_of_symbol(symbol) is None and not hasattr(ctypes.pythonapi, symbol):
@@ -116,7 +120,7 @@ class Library:
         return call
 
 
-def _loader(machine: Machine) -> binding.TargetMachine:
+def _loader(machine: Machine) -> Any:
     """MCJIT takes the code generator over, so each library has its own."""
     found = binding.Target.from_triple(machine.triple)
     return found.create_target_machine(cpu=machine.cpu, features=",".join(machine.features), opt=OPTIMIZATION, jit=True)

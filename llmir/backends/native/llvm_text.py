@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from xdsl.dialects import llvm
 from xdsl.dialects.builtin import (
@@ -52,7 +52,7 @@ ARGUMENT_FLAGS = {
 """Attributes of arguments that are words."""
 ARGUMENT_NUMBERS = {"llvm.align": "align {}", "llvm.dereferenceable": "dereferenceable({})"}
 """Attributes of arguments that have a number."""
-LAST_FLAG = {"reassoc": 0, "nnan": 1, "ninf": 2, "nsz": 3, "arcp": 4, "contract": 5, "afn": 6}
+FLAG_ORDER = {"reassoc": 0, "nnan": 1, "ninf": 2, "nsz": 3, "arcp": 4, "contract": 5, "afn": 6}
 
 SCALARS: dict[type[Attribute], str] = {
     Float16Type: "half",
@@ -77,7 +77,7 @@ def text_of_type(type: Attribute) -> str:
             return f"ptr addrspace({space.data})" if isinstance(space, IntAttr) and space.data else "ptr"
         case VectorType() if type.get_num_dims() == 1:
             scalable = "vscale x " if type.get_num_scalable_dims() else ""
-            return f"<{scalable}{type.get_shape()[0]} x {text_of_type(type.element_type)}>"  # pyright: ignore
+            return f"<{scalable}{type.get_shape()[0]} x {text_of_type(cast(Any, type).element_type)}>"
         case llvm.LLVMArrayType():
             return f"[{type.size.data} x {text_of_type(type.type)}]"
         case llvm.LLVMStructType() if not type.struct_name.data:
@@ -118,10 +118,10 @@ def constant_text(value: Attribute, type: Attribute, what: str) -> str:
         case FloatAttr():
             return float_text(value.value.data, type)
         case DenseIntOrFPElementsAttr() if isinstance(type, VectorType):
-            element: Attribute = type.element_type  # pyright: ignore
+            element = cast(Any, type).element_type
             lanes = type.get_shape()[0]
-            numbers: Sequence[Any] = value.get_values()
-            integers = isinstance(element, IntegerType)
+            numbers = cast("list[Any]", value.get_values())
+            integers = element.__class__ is IntegerType
             if all(n == 0 and (integers or struct.pack("<d", n)[7] == 0) for n in numbers):
                 return "zeroinitializer"
             texts = [str(int(n)) if integers else float_text(n, element) for n in numbers]
@@ -180,6 +180,7 @@ class ModuleText:
 
     def global_text(self, op: llvm.GlobalOp) -> str:
         """A global variable."""
+        check_attributes(op)
         check_properties(
             op,
             (
@@ -193,6 +194,7 @@ class ModuleText:
                 "unnamed_addr",
                 "visibility_",
                 "dso_local",
+                "thread_local_",
             ),
         )
         if op.regions and op.regions[0].blocks:
@@ -210,14 +212,15 @@ class ModuleText:
         value = "" if op.value is None else " " + self.global_value(op, type)
         align = "" if op.alignment is None else f", align {op.alignment.value.data}"
         kind = "global" if op.constant is None else "constant"
-        return f"@{quoted(op.sym_name.data)} = {linkage} {local}{unnamed}{kind} {self.type(type)}{value}{align}"
+        own = "" if op.thread_local_ is None else "thread_local "
+        return f"@{quoted(op.sym_name.data)} = {linkage} {local}{own}{unnamed}{kind} {self.type(type)}{value}{align}"
 
     def global_value(self, op: llvm.GlobalOp, type: Attribute) -> str:
         """What a global variable starts with."""
         value = op.value
         if isinstance(type, llvm.LLVMArrayType) and isinstance(value, DenseIntOrFPElementsAttr):
             element = type.type
-            numbers: Sequence[Any] = value.get_values()
+            numbers = cast("list[Any]", value.get_values())
             if len(numbers) == 1:
                 numbers = list(numbers) * type.size.data
             texts = [str(int(n)) if isinstance(element, IntegerType) else float_text(n, element) for n in numbers]
@@ -297,13 +300,12 @@ class FunctionText:
     def instruction(self, op: Operation) -> Iterator[str]:
         """The line of an operation; none for a constant."""
         kind = op.__class__
+        check_attributes(op)
         if kind in CONSTANTS:
             return
         printer = PRINTERS.get(kind)
         if printer is None:
             raise unknown(op)
-        if op.attributes:
-            raise refused(op, f"has the attribute {next(iter(op.attributes))}, which has no form in LLVM IR")
         text = printer(self, op)
         yield f"  {self.name(op.results[0])} = {text}" if op.results else f"  {text}"
 
@@ -428,6 +430,12 @@ def refused(op: Operation, fact: str) -> OperationError:
     return OperationError(op, fact, f"'{op.name}' {fact}")
 
 
+def check_attributes(op: Operation) -> None:
+    """OperationError when there is an attribute, which no printer prints."""
+    if op.attributes:
+        raise refused(op, f"has the attribute {next(iter(op.attributes))}, which has no form here")
+
+
 SEGMENTS = ("operandSegmentSizes",)
 
 
@@ -440,11 +448,11 @@ def check_properties(op: Operation, printed: Iterable[str]) -> None:
 
 def fast(op: Operation) -> str:
     """The fast-math flags of an operation, before its type."""
-    flags = op.properties.get("fastmathFlags")
-    if flags is None or not flags.data:  # pyright: ignore
+    flags: Any = op.properties.get("fastmathFlags")
+    if flags is None or not flags.data:
         return ""
-    names = sorted((flag.value for flag in flags.data), key=LAST_FLAG.__getitem__)  # pyright: ignore
-    return f" {'fast' if len(names) == len(LAST_FLAG) else ' '.join(names)}"
+    names: list[str] = sorted((flag.value for flag in flags.data), key=FLAG_ORDER.__getitem__)
+    return f" {'fast' if len(names) == len(FLAG_ORDER) else ' '.join(names)}"
 
 
 Printer = Callable[[FunctionText, Any], str]
@@ -467,7 +475,7 @@ def _flags(op: Operation) -> str:
     if isinstance(overflow, IntegerAttr):
         text += INTEGER_FLAGS.get(overflow.value.data, "")
     elif overflow is not None:
-        text += "".join(f" {flag.value}" for flag in sorted(overflow.data))  # pyright: ignore
+        text += "".join(f" {flag.value}" for flag in sorted(cast(Any, overflow).data))
     for name, word in (("isExact", " exact"), ("isDisjoint", " disjoint"), ("nonNeg", " nneg")):
         if name in op.properties:
             text += word
@@ -539,12 +547,12 @@ def _align(op: Any) -> str:
     return "" if op.alignment is None else f", align {op.alignment.value.data}"
 
 
-def _ordered(op: Operation, ordering: IntegerAttr[Any] | None) -> tuple[str, str]:
+def _ordered(op: llvm.LoadOp | additions.StoreOp, ordering: IntegerAttr[Any] | None) -> tuple[str, str]:
     """`atomic` and the name of the ordering, where an access has one."""
     number = 0 if ordering is None else ordering.value.data
     if not number:
         return "", ""
-    if op.alignment is None:  # pyright: ignore
+    if op.alignment is None:
         raise refused(op, "is atomic without an alignment, expected one")
     return " atomic", f" {additions.ORDERINGS[number]}"
 
@@ -587,7 +595,7 @@ def _icmp(f: FunctionText, op: llvm.ICmpOp) -> str:
 
 def _fcmp(f: FunctionText, op: Any) -> str:
     check_properties(op, ("predicate", "fastmathFlags"))
-    predicate = additions.FCMP_PREDICATES[op.predicate.value.data].lstrip("_")
+    predicate = cast(str, additions.FCMP_PREDICATES[op.predicate.value.data]).lstrip("_")
     return f"fcmp{fast(op)} {predicate} {f.typed(op.lhs)}, {f.name(op.rhs)}"
 
 
@@ -624,7 +632,7 @@ def _insert_value(f: FunctionText, op: llvm.InsertValueOp) -> str:
 
 def _alloca(f: FunctionText, op: llvm.AllocaOp) -> str:
     check_properties(op, ("alignment", "elem_type"))
-    align = "" if not op.alignment.value.data else f", align {op.alignment.value.data}"
+    align = _align(op) if op.alignment is not None and op.alignment.value.data else ""
     return f"alloca {f.type(op.elem_type)}, {f.typed(op.size)}{align}"
 
 
@@ -663,7 +671,7 @@ def _branch_if(f: FunctionText, op: llvm.CondBrOp) -> str:
 def _switch(f: FunctionText, op: additions.SwitchOp) -> str:
     check_properties(op, ("case_values",))
     type = f.type(op.value.type)
-    values: Sequence[Any] = () if op.case_values is None else op.case_values.get_values()
+    values: Any = () if op.case_values is None else op.case_values.get_values()
     cases = " ".join(
         f"{type} {int(v)}, label %{f.blocks[b]}" for v, b in zip(values, op.case_destinations, strict=True)
     )

@@ -6,15 +6,17 @@ times as many; others are left to the generic rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from xdsl.dialects import llvm
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from llmir.backends.native.builder import F32, I16, I32, bits_of, element_of, lanes_of, vec
+from llmir.backends.native.builder import F32, I8, I16, I32, bits_of, element_of, lanes_of, vec
 from llmir.backends.native.vk_to_llvm import Lowering
 from llmir.dialects import vk
-from llmir.targets.machine import Machine
+from llmir.targets.machine import SATURATES_ABOVE, Machine
 
 Value = SSAValue
 Rule = Callable[[Lowering, Any], "Value | None"]
@@ -25,13 +27,14 @@ def in_registers(w: Lowering, operands: tuple[Value, ...], do: Callable[[list[Va
 
     Wider vectors are cut into registers; all operands have the same bits.
     """
-    register = 8 * w.machine.register_bytes
-    bits = bits_of(operands[0].type)
-    if bits <= register:
-        return do(list(operands), bits)
-    count = bits // register
-    parts = [w.pieces(v, lanes_of(v.type) // count) for v in operands]
-    return w.joined([do(list(group), register) for group in zip(*parts, strict=True)])
+    parts = registers_of(w, operands)
+    return w.joined([do(list(group), bits_of(group[0].type)) for group in parts])
+
+
+def registers_of(w: Lowering, operands: Sequence[Value]) -> list[tuple[Value, ...]]:
+    """Vectors of the same bits cut into registers."""
+    count = max(bits_of(operands[0].type) // (8 * w.machine.register_bytes), 1)
+    return list(zip(*(w.pieces(v, lanes_of(v.type) // count) for v in operands), strict=True))
 
 
 def _whole_registers(type: Attribute) -> bool:
@@ -48,6 +51,109 @@ def _vpdpbusd(w: Lowering, op: vk.Dot4Op) -> Value:
 
     total, unsigned, signed = w.operands(op)
     return in_registers(w, (total, unsigned, signed), do)
+
+
+MADDUBS = {128: "llvm.x86.ssse3.pmadd.ub.sw.128", 256: "llvm.x86.avx2.pmadd.ub.sw"}
+MADDWD = {128: "llvm.x86.sse2.pmadd.wd", 256: "llvm.x86.avx2.pmadd.wd"}
+
+
+@dataclass
+class PairSums:
+    """Sums of pairs of products as i16, register by register, that are still to be added to i32 totals."""
+
+    total: Value
+    sums: list[Value]
+    count: int
+
+
+def _vpmaddubsw(w: Lowering, op: vk.Dot4Op) -> Value | None:
+    """Pairs of products as i16, where those cannot saturate; else bytes as i16 first.
+
+    Where dot products follow each other, as many pairs are summed as i16 as cannot overflow.
+    """
+    total, *sides = op.operands
+    if op.largest > SATURATES_ABOVE:
+        return in_registers(w, tuple(w.operands(op)), lambda parts, bits: _even_and_odd(w, *parts, bits))
+    most = I16_MAX // (2 * 128 * op.largest) or 1
+    before = w.pair_sums.pop(total, None)
+    parts = registers_of(w, [w.of(v) for v in sides])
+    bits = bits_of(parts[0][0].type)
+    halves = vec(I16, bits // 16)
+    sums = [w.intrinsic(MADDUBS[bits], pair, halves) for pair in parts]
+    if before is None:
+        chain = PairSums(w.of(total), sums, 1)
+    else:
+        added = [w.binary(llvm.AddOp, a, b) for a, b in zip(before.sums, sums, strict=True)]
+        chain = PairSums(before.total, added, before.count + 1)
+    following = _next_in_chain(op)
+    if following is not None and following.largest == op.largest and chain.count < most:
+        w.pair_sums[op.result] = chain
+        return None
+    words = [w.intrinsic(MADDWD[bits], (x, w.constant(1, halves)), vec(I32, bits // 32)) for x in chain.sums]
+    return w.binary(llvm.AddOp, chain.total, w.joined(words))
+
+
+I16_MAX = (1 << 15) - 1
+
+
+def _next_in_chain(op: vk.Dot4Op) -> vk.Dot4Op | None:
+    """The dot product that goes on where one ends, if nothing else needs its result."""
+    use = next(iter(op.result.uses), None)
+    if use is None or not op.result.has_one_use() or use.index != 0:
+        return None
+    following = use.operation
+    return following if isinstance(following, vk.Dot4Op) and following.parent is op.parent else None
+
+
+def _even_and_odd(w: Lowering, total: Value, unsigned: Value, signed: Value, bits: int) -> Value:
+    """Bytes with even numbers, and those with odd numbers, as i16."""
+    halves, sums = vec(I16, bits // 16), vec(I32, bits // 32)
+    u, s = w.bitcast(unsigned, halves), w.bitcast(signed, halves)
+    even = w.binary(llvm.AndOp, u, 255), w.binary(llvm.AShrOp, w.binary(llvm.ShlOp, s, 8), 8)
+    odd = w.binary(llvm.LShrOp, u, 8), w.binary(llvm.AShrOp, s, 8)
+    for pair in (even, odd):
+        total = w.binary(llvm.AddOp, total, w.intrinsic(MADDWD[bits], pair, sums))
+    return total
+
+
+def _sdot(w: Lowering, op: vk.Dot4Op) -> Value:
+    """Bytes above 127 less 128, and 128 times the sum of the signed bytes added: u s = (u - 128) s + 128 s."""
+    signed_alike = op.largest < 128
+
+    def dot(total: Value, a: Value, b: Value) -> Value:
+        return w.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", (total, a, b), total.type)
+
+    def do(parts: list[Value], _: int) -> Value:
+        total, unsigned, signed = parts
+        if signed_alike:
+            return dot(total, unsigned, signed)
+        bytes = unsigned.type
+        lacking = dot(w.constant(0, total.type), w.constant(-128, bytes), signed)
+        return w.binary(llvm.SubOp, dot(total, w.binary(llvm.XOrOp, unsigned, w.constant(-128, bytes)), signed), lacking)
+
+    total, unsigned, signed = w.operands(op)
+    return in_registers(w, (total, unsigned, signed), do)
+
+
+def _usdot(w: Lowering, op: vk.Dot4Op) -> Value:
+    def do(parts: list[Value], _: int) -> Value:
+        return w.intrinsic("llvm.aarch64.neon.usdot.v4i32.v16i8", parts, parts[0].type)
+
+    return in_registers(w, tuple(w.operands(op)), do)
+
+
+def _usmmla(w: Lowering, op: vk.MmlaOp) -> Value:
+    def do(parts: list[Value], _: int) -> Value:
+        return w.intrinsic("llvm.aarch64.neon.usmmla.v4i32.v16i8", parts, parts[0].type)
+
+    return in_registers(w, tuple(w.operands(op)), do)
+
+
+def _bfdot(w: Lowering, op: vk.Dot2Op) -> Value:
+    def do(parts: list[Value], _: int) -> Value:
+        return w.intrinsic("llvm.aarch64.neon.bfdot.v4f32.v8bf16", parts, parts[0].type)
+
+    return in_registers(w, tuple(w.operands(op)), do)
 
 
 def _vdpbf16ps(w: Lowering, op: vk.Dot2Op) -> Value:
@@ -76,13 +182,77 @@ def _vpermps(w: Lowering, op: vk.LookupOp) -> Value:
     return in_registers(w, (index,), do)
 
 
+def _vpermps_blend(w: Lowering, op: vk.LookupOp) -> Value:
+    """Two tables of eight f32, chosen from by bit 3; of bf16 a table of the low bytes and one of the high bytes."""
+    table, index = w.operands(op)
+    if element_of(table.type) != F32:
+        return _halves_by_bytes(w, table, index, op.result.type)
+    entries = w.pieces(table, 8)
+
+    def do(parts: list[Value], _: int) -> Value:
+        used = lanes_of(parts[0].type)
+        numbers = parts[0] if used == 8 else w.shuffle(parts[0], parts[0], [n % used for n in range(8)])
+        low, high = (w.intrinsic("llvm.x86.avx2.permps", (e, numbers), e.type) for e in entries)
+        upper = w.bitcast(w.binary(llvm.ShlOp, numbers, 28), low.type)
+        found = w.intrinsic("llvm.x86.avx.blendv.ps.256", (low, high, upper), low.type)
+        return found if used == 8 else w.shuffle(found, found, range(used))
+
+    return in_registers(w, (index,), do)
+
+
+def _halves_by_bytes(w: Lowering, table: Value, index: Value, result: Attribute) -> Value:
+    """pshufb gives a zero where the index has its highest bit."""
+    bytes = w.bitcast(table, vec(I8, 32))
+    low, high = (w.shuffle(bytes, bytes, range(start, 32, 2)) for start in (0, 1))
+
+    def do(parts: list[Value], bits: int) -> Value:
+        numbers, many = parts[0], vec(I8, bits // 8)
+        lower = w.binary(llvm.OrOp, w.binary(llvm.AndOp, numbers, 15), w.constant(-0x8000, numbers.type))
+        upper = w.binary(llvm.AndOp, w.binary(llvm.ShlOp, numbers, 8), 0x0F00)
+        upper = w.binary(llvm.OrOp, upper, w.constant(0x80, numbers.type))
+        found = [
+            w.intrinsic(PSHUFB[bits], (w.shuffle(t, t, [n % 16 for n in range(bits // 8)]), w.bitcast(i, many)), many)
+            for t, i in ((low, lower), (high, upper))
+        ]
+        return w.bitcast(w.binary(llvm.OrOp, *found), vec(element_of(result), bits // 16))
+
+    return in_registers(w, (index,), do)
+
+
+def _tbl(w: Lowering, op: vk.LookupOp) -> Value:
+    """Bytes of the table by number: the entry's first byte in each byte of a lane, and 0, 1, 2, 3 added."""
+    table, index = w.operands(op)
+    width = bits_of(element_of(table.type)) // 8
+    registers = w.pieces(w.bitcast(table, vec(I8, 16 * width)), 16)
+    spread, bytes_of_entry = (0x04040404, 0x03020100) if width == 4 else (0x0202, 0x0100)
+
+    def do(parts: list[Value], _: int) -> Value:
+        first = w.binary(llvm.MulOp, w.binary(llvm.AndOp, parts[0], 15), spread)
+        which = w.bitcast(w.binary(llvm.AddOp, first, bytes_of_entry), vec(I8, 16))
+        found = w.intrinsic(f"llvm.aarch64.neon.tbl{width}.v16i8", (*registers, which), vec(I8, 16))
+        return w.bitcast(found, vec(element_of(table.type), 16 // width))
+
+    return in_registers(w, (index,), do)
+
+
+def _byte_tbl(w: Lowering, op: vk.ByteLookupOp) -> Value:
+    table, bytes = w.operands(op)
+
+    def do(parts: list[Value], _: int) -> Value:
+        return w.intrinsic("llvm.aarch64.neon.tbl1.v16i8", (table, parts[0]), parts[0].type)
+
+    return in_registers(w, (bytes,), do)
+
+
+PSHUFB = {128: "llvm.x86.ssse3.pshuf.b.128", 256: "llvm.x86.avx2.pshuf.b", 512: "llvm.x86.avx512.pshuf.b.512"}
+
+
 def _pshufb(w: Lowering, op: vk.ByteLookupOp) -> Value:
     table, bytes = w.operands(op)
-    names = {128: "llvm.x86.ssse3.pshuf.b.128", 256: "llvm.x86.avx2.pshuf.b", 512: "llvm.x86.avx512.pshuf.b.512"}
 
     def do(parts: list[Value], bits: int) -> Value:
         entries = w.shuffle(table, table, [n % 16 for n in range(bits // 8)])
-        return w.intrinsic(names[bits], (entries, parts[0]), parts[0].type)
+        return w.intrinsic(PSHUFB[bits], (entries, parts[0]), parts[0].type)
 
     return in_registers(w, (bytes,), do)
 
@@ -97,9 +267,18 @@ def _yield(w: Lowering, _: vk.PauseOp) -> None:
 
 RULES: dict[tuple[type[Operation], str], Rule] = {
     (vk.Dot4Op, "vpdpbusd"): _vpdpbusd,
+    (vk.Dot4Op, "vpdpbusd_vex"): _vpdpbusd,
+    (vk.Dot4Op, "vpmaddubsw"): _vpmaddubsw,
+    (vk.Dot4Op, "sdot"): _sdot,
+    (vk.Dot4Op, "usdot"): _usdot,
+    (vk.MmlaOp, "usmmla"): _usmmla,
     (vk.Dot2Op, "vdpbf16ps"): _vdpbf16ps,
+    (vk.Dot2Op, "bfdot"): _bfdot,
     (vk.LookupOp, "vpermps"): _vpermps,
+    (vk.LookupOp, "vpermps_blend"): _vpermps_blend,
+    (vk.LookupOp, "tbl"): _tbl,
     (vk.ByteLookupOp, "pshufb"): _pshufb,
+    (vk.ByteLookupOp, "tbl"): _byte_tbl,
     (vk.PauseOp, "pause"): _pause,
     (vk.PauseOp, "yield"): _yield,
 }
@@ -107,6 +286,7 @@ RULES: dict[tuple[type[Operation], str], Rule] = {
 
 FIELDS: dict[type[Operation], str] = {
     vk.Dot4Op: "dot4",
+    vk.MmlaOp: "mmla",
     vk.Dot2Op: "dot2",
     vk.LookupOp: "lookup",
     vk.ByteLookupOp: "byte_lookup",

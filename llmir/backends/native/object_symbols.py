@@ -7,6 +7,7 @@ loader takes the address of one that is not there for 0, so that the process wou
 from __future__ import annotations
 
 import struct
+from typing import cast
 
 ELF = b"\x7fELF\x02\x01"
 """How ELF files of 64 bits, little end first, begin."""
@@ -27,7 +28,7 @@ def undefined_symbols(data: bytes) -> list[str]:
     for _, kind, _, _, offset, size, link, _, _, _ in sections:
         if kind != SYMBOLS:
             continue
-        names = sections[link][4]
+        names = cast(int, sections[link][4])
         for at in range(offset, offset + size, SYMBOL.size):
             name, _, _, section, _, _ = SYMBOL.unpack_from(data, at)
             if section == UNDEFINED and name:

@@ -27,6 +27,8 @@ PIECE_BYTES = 2 << 20
 """Small enough to be still in the cache when it is checked."""
 DIGEST_BYTES = 32
 _FIXED = struct.Struct("<8sIIQ32s")
+FIXED_BYTES = _FIXED.size
+"""Bytes in front of the checks."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,13 @@ class Header:
 
     def encode(self) -> bytes:
         """The file's first bytes."""
-        length = header_bytes(self.size)
-        fixed = _FIXED.pack(MAGIC, length, len(self.checks), self.size, self.key)
-        checked = fixed + _numbers(self.checks)
-        return (checked + hashlib.sha256(checked).digest()).ljust(length, b"\0")
+        checked = fixed_header(self.key, self.size) + _numbers(self.checks)
+        return (checked + hashlib.sha256(checked).digest()).ljust(header_bytes(self.size), b"\0")
+
+
+def fixed_header(key: bytes, size: int) -> bytes:
+    """What a file of a key and a size begins with."""
+    return _FIXED.pack(MAGIC, header_bytes(size), pieces(size), size, key)
 
 
 def header_bytes(size: int) -> int:

@@ -23,13 +23,18 @@ def lower_steps(module: ModuleOp, machine: Machine) -> tuple[ModuleBuilder, tupl
     UnsupportedProgram names the step with an operation that no native kernel computes.
     """
     m = ModuleBuilder(machine)
+    plans = emit_steps(m, module)
+    Team(tuple(plan.name for plan in plans)).emit(m)
+    return m, plans
+
+
+def emit_steps(m: ModuleBuilder, module: ModuleOp) -> tuple[StepPlan, ...]:
+    """Add the functions of all steps to a module of functions, without the team; raises as `lower_steps`."""
     places = Places(module)
     steps = steps_of(module)
     if not steps:
         raise InputError("the module has no kernel.step to lower; convert-llm-to-kernel makes them")
-    plans = tuple(_emit(m, places, step) for step in steps)
-    Team(tuple(step.sym_name.data for step in steps)).emit(m)
-    return m, plans
+    return tuple(_emit(m, places, step) for step in steps)
 
 
 def steps_of(module: ModuleOp) -> list[StepOp]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects import arith, func, llvm, scf
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
+    FloatAttr,
     IntegerAttr,
     IntegerType,
     ModuleOp,
@@ -35,10 +36,14 @@ from llmir.errors import InputError
 from llmir.targets.host import machine as machine_named
 from llmir.targets.machine import Machine
 
+if TYPE_CHECKING:
+    from llmir.backends.native.machine_instructions import PairSums
+
 TRIPLE = "llvm.target_triple"
 """The module attribute that says what LLVM generates code for."""
 
 Value = SSAValue
+TILE = additions.X86AMXType()
 
 _NO_SEGMENTS = DenseArrayBase.from_list(i32, ())
 _NO_FLAGS = llvm.FastMathAttr(None)
@@ -66,6 +71,7 @@ class Lowering:
         self.region = Region(Block())
         self.block: Block = self.region.blocks[0]
         self.values: dict[Value, Value] = {}
+        self.pair_sums: dict[Value, PairSums] = {}
         self._constants: dict[Any, Value] = {}
         self._pending: list[Operation] = []
         self._kept: list[Attribute] = []
@@ -133,6 +139,14 @@ class Lowering:
         op = llvm.ConstantOp.create(result_types=[type], properties={"value": attribute})
         self._pending.append(op)
         return op.results[0]
+
+    def in_entry(
+        self, op: type[Operation], operands: Sequence[Value], result: Attribute, properties: dict[str, Attribute]
+    ) -> Value:
+        """An operation in the entry block, behind the constants there are by now."""
+        made = op.create(operands=operands, result_types=[result], properties=properties)
+        self._pending.append(made)
+        return made.results[0]
 
     def poison(self, type: Attribute) -> Value:
         """A value nothing depends on."""
@@ -242,14 +256,19 @@ class Lowering:
         return llvm.FuncOp.create(properties=properties, regions=[self.region])
 
 
-def mangled(type: Attribute) -> str:
+def mangled(type: Any) -> str:
     """A type as names of intrinsics end in it."""
     lanes = lanes_of(type)
     if lanes:
         return f"v{lanes}{mangled(element_of(type))}"
-    if isinstance(type, IntegerType):
+    if type.__class__ is IntegerType:
         return f"i{type.width.data}"
     return "p0" if type == PTR else type.name
+
+
+def lowered_type(type: Attribute) -> Attribute:
+    """What values of a type have as a type in the llvm dialect."""
+    return TILE if isinstance(type, vk.TileType) else type
 
 
 def refused(op: Operation, fact: str) -> OperationError:
@@ -265,8 +284,10 @@ def unknown(op: Operation) -> OperationError:
 def _attribute(value: int | float | Sequence[int], type: Attribute) -> Attribute:
     if type.__class__ is VectorType:
         values = [value] if isinstance(value, int | float) else list(value)
-        return DenseIntOrFPElementsAttr.from_list(type, values)  # pyright: ignore
-    return arith.IntegerAttr(value, type) if isinstance(type, IntegerType) else arith.FloatAttr(value, type)  # pyright: ignore
+        return DenseIntOrFPElementsAttr.from_list(cast(Any, type), values)
+    number = cast(Any, value)
+    scalar = cast(Any, type)
+    return IntegerAttr(number, scalar) if type.__class__ is IntegerType else FloatAttr(number, scalar)
 
 
 # -- arith: one operation for one --
@@ -333,8 +354,8 @@ Rule = Callable[[Lowering, Any], "Value | None"]
 def _check_plain(op: Operation) -> None:
     """Flags that promise something about the operands are not carried over, so there must be none."""
     for name in ("overflowFlags", "fastmath"):
-        flags = op.properties.get(name)
-        if flags is not None and flags.data:  # pyright: ignore
+        flags: Any = op.properties.get(name)
+        if flags is not None and flags.data:
             raise refused(op, f"has flags {flags}, expected none")
 
 
@@ -364,6 +385,14 @@ def _intrinsic(name: str) -> Rule:
 
 def _constant(w: Lowering, op: arith.ConstantOp) -> Value:
     return w.literal(op.value, op.result.type)
+
+
+def _address_of(w: Lowering, op: llvm.AddressOfOp) -> Value:
+    return w.in_entry(llvm.AddressOfOp, (), PTR, {"global_name": op.global_name})
+
+
+def _null(w: Lowering, op: llvm.ZeroOp) -> Value:
+    return w.in_entry(llvm.ZeroOp, (), op.res.type, {})
 
 
 def _cmpi(w: Lowering, op: arith.CmpiOp) -> Value:
@@ -647,7 +676,7 @@ def _runs_once(op: scf.ForOp) -> bool:
 
 def _if(w: Lowering, op: scf.IfOp) -> None:
     condition = w.of(op.cond)
-    end = Block(arg_types=[r.type for r in op.output])
+    end = Block(arg_types=[lowered_type(r.type) for r in op.output])
     then = w.new_block([])
     otherwise = w.new_block([]) if op.false_region.blocks else end
     w.branch_if(condition, then, [], otherwise, [])
@@ -664,9 +693,9 @@ def _if(w: Lowering, op: scf.IfOp) -> None:
 
 def _while(w: Lowering, op: scf.WhileOp) -> None:
     before, after = op.before_region.block, op.after_region.block
-    test = w.new_block([v.type for v in before.args])
-    body = Block(arg_types=[v.type for v in after.args])
-    end = Block(arg_types=[r.type for r in op.res])
+    test = w.new_block([lowered_type(v.type) for v in before.args])
+    body = Block(arg_types=[lowered_type(v.type) for v in after.args])
+    end = Block(arg_types=[lowered_type(r.type) for r in op.res])
     w.branch(test, w.operands(op))
     w.values.update(zip(before.args, test.args, strict=True))
     w.block = test
@@ -711,14 +740,28 @@ def _select(w: Lowering, op: Operation) -> Value:
 
 
 def _dot4(w: Lowering, op: vk.Dot4Op) -> Value:
+    return _four_products(w, *w.operands(op))
+
+
+def _four_products(w: Lowering, total: Value, unsigned: Value, signed: Value) -> Value:
     """Four times: cut a byte out of each lane of both sides, multiply, add."""
-    total, unsigned, signed = w.operands(op)
     words = total.type
     unsigned, signed = w.bitcast(unsigned, words), w.bitcast(signed, words)
     for byte in range(4):
         u = w.binary(llvm.AndOp, w.binary(llvm.LShrOp, unsigned, 8 * byte), 255)
         s = w.binary(llvm.AShrOp, w.binary(llvm.ShlOp, signed, 24 - 8 * byte), 24)
         total = w.binary(llvm.AddOp, total, w.binary(llvm.MulOp, u, s))
+    return total
+
+
+def _mmla(w: Lowering, op: vk.MmlaOp) -> Value:
+    """Each element of a 2x2 matrix is two dot products of four bytes."""
+    total, unsigned, signed = w.operands(op)
+    unsigned, signed = w.bitcast(unsigned, total.type), w.bitcast(signed, total.type)
+    for half in (0, 1):
+        rows = [first + 2 * row + half for first in range(0, lanes_of(total.type), 4) for row in (0, 0, 1, 1)]
+        columns = [first + 2 * column + half for first in range(0, lanes_of(total.type), 4) for column in (0, 1, 0, 1)]
+        total = _four_products(w, total, w.shuffle(unsigned, unsigned, rows), w.shuffle(signed, signed, columns))
     return total
 
 
@@ -758,6 +801,51 @@ def _entries(w: Lowering, table: Value, index: Value, type: Attribute) -> Value:
     return out
 
 
+# -- matrix registers, which only some machines have --
+
+TILE_INTRINSICS = {
+    "s8s8": "llvm.x86.tdpbssd.internal",
+    "s8u8": "llvm.x86.tdpbsud.internal",
+    "u8s8": "llvm.x86.tdpbusd.internal",
+    "u8u8": "llvm.x86.tdpbuud.internal",
+    "bf16": "llvm.x86.tdpbf16ps.internal",
+}
+"""What multiplies tiles. LLVM gives tiles their registers, and sets up the sizes of those."""
+
+
+def _tile_size(w: Lowering, op: Operation, type: vk.TileType) -> tuple[Value, Value]:
+    if w.machine.tiles is None:
+        raise refused(op, f"needs matrix registers, which machine '{w.machine.name}' has not")
+    return w.constant(type.rows.data, I16), w.constant(type.bytes.data, I16)
+
+
+def _tile_zero(w: Lowering, op: vk.TileZeroOp) -> Value:
+    return w.intrinsic("llvm.x86.tilezero.internal", _tile_size(w, op, op.result.type), TILE)
+
+
+def _tile_load(w: Lowering, op: vk.TileLoadOp) -> Value:
+    operands = (*_tile_size(w, op, op.result.type), *w.operands(op))
+    return w.intrinsic("llvm.x86.tileloadd64.internal", operands, TILE)
+
+
+def _tile_store(w: Lowering, op: vk.TileStoreOp) -> None:
+    tile, pointer, stride = w.operands(op)
+    operands = (*_tile_size(w, op, op.tile.type), pointer, stride, tile)
+    w.intrinsic("llvm.x86.tilestored64.internal", operands, None)
+
+
+def _tile_dot(w: Lowering, op: vk.TileDotOp) -> Value:
+    _, inner = _tile_size(w, op, op.a.type)
+    operands = (*_tile_size(w, op, op.result.type), inner, *w.operands(op))
+    return w.intrinsic(TILE_INTRINSICS[op.kind.data], operands, TILE)
+
+
+def _stack(w: Lowering, op: vk.StackOp) -> Value:
+    return w.in_entry(
+        llvm.AllocaOp, (w.constant(op.bytes.value.data, I64),), PTR, {"alignment": _NUMBERS[64], "elem_type": I8}
+    )
+
+
 # -- threads --
 
 
@@ -788,6 +876,7 @@ def _atomic_store(w: Lowering, op: vk.AtomicStoreOp) -> None:
 
 GENERIC: dict[type[Operation], Rule] = {
     vk.Dot4Op: _dot4,
+    vk.MmlaOp: _mmla,
     vk.Dot2Op: _dot2,
     vk.LookupOp: _lookup,
     vk.ByteLookupOp: _byte_lookup,
@@ -816,6 +905,9 @@ RULES: dict[type[Operation], Rule] = {
     arith.ExtFOp: _extf,
     arith.TruncFOp: _truncf,
     arith.ConstantOp: _constant,
+    llvm.AddressOfOp: _address_of,
+    llvm.ZeroOp: _null,
+    llvm.PtrToIntOp: _flagged(llvm.PtrToIntOp, None),
     arith.CmpiOp: _cmpi,
     arith.CmpfOp: _cmpf,
     arith.SelectOp: _select,
@@ -833,6 +925,11 @@ RULES: dict[type[Operation], Rule] = {
     vk.ExtractOp: _extract,
     vk.InsertOp: _insert,
     vk.ReduceOp: _reduce,
+    vk.TileZeroOp: _tile_zero,
+    vk.TileLoadOp: _tile_load,
+    vk.TileStoreOp: _tile_store,
+    vk.TileDotOp: _tile_dot,
+    vk.StackOp: _stack,
     vk.AtomicAddOp: _atomic_add,
     vk.AtomicLoadOp: _atomic_load,
     vk.AtomicStoreOp: _atomic_store,
@@ -863,7 +960,10 @@ def lower_module(module: ModuleOp, machine: Machine) -> ModuleOp:
     lowered = ModuleOp([], {**module.attributes, TRIPLE: StringAttr(machine.triple)})
     with collector_paused():
         for op in module.body.block.ops:
-            if not isinstance(op, func.FuncOp):
+            if isinstance(op, llvm.GlobalOp):
+                lowered.body.block.add_op(op.clone())
+            elif isinstance(op, func.FuncOp):
+                lowered.body.block.add_op(Lowering(machine).function(op))
+            else:
                 raise unknown(op)
-            lowered.body.block.add_op(Lowering(machine).function(op))
     return lowered

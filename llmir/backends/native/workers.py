@@ -17,10 +17,15 @@ from typing import Any, Protocol
 
 from llmir.backends.native.context import Context
 from llmir.backends.native.control import (
+    BARRIER_SECONDS,
     BARRIER_SPINS,
     CONTROL_BYTES,
+    CROWDED_SPINS,
     EXIT,
+    JOB_SECONDS,
     JOB_SPINS,
+    MOST_SPINS,
+    PAUSES,
     RUN,
     SPIN,
     WORKER,
@@ -28,11 +33,6 @@ from llmir.backends.native.control import (
 from llmir.backends.native.cores import usable_processors
 from llmir.backends.native.memory import Memory
 
-BARRIER_SECONDS, JOB_SECONDS = 40e-6, 200e-6
-"""How long a thread looks before it sleeps: at a barrier, and for the next job (longer than choosing a token takes)."""
-CROWDED_SPINS = 16
-"""How often a thread looks when there are more threads than processors to run them."""
-MOST_SPINS = 1 << 20
 WORKER_STACK_BYTES = 1 << 20
 """Enough for kernels, which keep their data in scratch memory."""
 
@@ -140,7 +140,7 @@ def _spins(spin: Callable[[int], None], threads: int) -> tuple[int, ...]:
     """How often to look at a barrier and for a job; how long a pause takes differs tenfold between processors."""
     if threads > len(usable_processors()):
         return (CROWDED_SPINS, CROWDED_SPINS)
-    pause = min(_seconds(spin, 256) for _ in range(3)) / 256
+    pause = min(_seconds(spin, PAUSES) for _ in range(3)) / PAUSES
     return tuple(min(MOST_SPINS, max(1, round(wanted / pause))) for wanted in (BARRIER_SECONDS, JOB_SECONDS))
 
 

@@ -10,11 +10,11 @@
 // CHECK: kernel.cache @cache.0 {layers = 1 : i64, kv_heads = 1 : i64, head_dim = 16 : i64, element = i8, lanes = 16 : i64}
 
 // CHECK: kernel.matmul(%[[INPUT_LAYERNORM:.*]], %[[Q_PROJ_K_PROJ_V_PROJ_PACKED:.*]]) into(%[[Q_PROJ_K_PROJ_V_PROJ:.*]]) {activation = "bf16", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 64>}
-// CHECK-NEXT: kernel.append_cache(%[[K_PROJ:.*]], %[[V_PROJ:.*]], %[[POSITION:.*]]) into(%[[KEYS:.*]], %[[VALUES:.*]]) {split = #kernel.split<heads 1>}
-// CHECK-NEXT: kernel.matmul(%[[ATTENTION:.*]], %[[O_PROJ_PACKED:.*]]) into(%[[X:.*]]) {activation = "bf16", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 64>}
-// CHECK-NEXT: kernel.matmul(%[[POST_ATTENTION_LAYERNORM:.*]], %[[GATE_PROJ_UP_PROJ_PACKED:.*]]) into(%[[GATED:.*]]) {activation = "bf16", epilogue = "gated_silu", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 64>}
-// CHECK-NEXT: kernel.matmul(%[[GATED]], %[[DOWN_PROJ_PACKED:.*]]) into(%[[X]]) {activation = "bf16", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 64>}
-// CHECK-NEXT: kernel.matmul(%[[NORM:.*]], %[[EMBED_TOKENS_PACKED:.*]]) into(%[[LOGITS:.*]]) {activation = "bf16", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 64>}
+// CHECK: kernel.append_cache(%[[K_PROJ:.*]], %[[V_PROJ:.*]], %[[POSITION:.*]]) into(%[[KEYS:.*]], %[[VALUES:.*]]) {split = #kernel.split<heads 1>}
+// CHECK: kernel.matmul(%[[ATTENTION:.*]], %[[O_PROJ_PACKED:.*]]) into(%[[X:.*]]) {activation = "bf16", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 64>}
+// CHECK: kernel.matmul(%[[POST_ATTENTION_LAYERNORM:.*]], %[[GATE_PROJ_UP_PROJ_PACKED:.*]]) into(%[[GATED:.*]]) {activation = "bf16", epilogue = "gated_silu", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 64>}
+// CHECK: kernel.matmul(%[[GATED]], %[[DOWN_PROJ_PACKED:.*]]) into(%[[X]]) {activation = "bf16", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 64>}
+// CHECK: kernel.matmul(%[[NORM:.*]], %[[EMBED_TOKENS_PACKED:.*]]) into(%[[LOGITS:.*]]) {activation = "bf16", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 64>}
 
 builtin.module {
   llm.weight @model.embed_tokens.weight : tensor<64x32xf32>

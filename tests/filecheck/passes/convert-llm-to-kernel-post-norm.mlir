@@ -4,60 +4,60 @@
 // the residual buffer.
 
 // CHECK: kernel.step @decode(%[[IDS:.*]]: memref<1xi64, "shared">, %[[POSITION:.*]]: index, %[[LOGITS:.*]]: memref<1x64xf32, "shared">, %[[TOKEN:.*]]: memref<1xi64, "shared">) attributes {rows = 1 : i64} {
-// CHECK-NEXT: %[[X:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "shared">
-// CHECK-NEXT: %[[EMBEDDED:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[EMBED_TOKENS_PACKED:.*]] = kernel.weight_at @packed.model.decoder.embed_tokens :
-// CHECK-NEXT: kernel.embed(%[[IDS]], %[[EMBED_TOKENS_PACKED]]) into(%[[EMBEDDED]]) {split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[EMBEDDED2:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[EMBED_POSITIONS_PACKED:.*]] = kernel.weight_at @packed.model.decoder.embed_positions :
-// CHECK-NEXT: kernel.embed_positions(%[[EMBED_POSITIONS_PACKED]], %[[POSITION]]) into(%[[EMBEDDED2]]) {count = 48 : i64, offset = 2 : i64, split = #kernel.split<replicated>}
-// CHECK-NEXT: kernel.add(%[[EMBEDDED]], %[[EMBEDDED2]]) into(%[[X]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: %[[Q_PROJ_K_PROJ_V_PROJ_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.q_proj_k_proj_v_proj.bias :
-// CHECK-NEXT: %[[Q_PROJ_K_PROJ_V_PROJ:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x96xf32, "shared">
-// CHECK-NEXT: %[[Q_PROJ_K_PROJ_V_PROJ_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.q_proj_k_proj_v_proj :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[X]], %[[Q_PROJ_K_PROJ_V_PROJ_PACKED]]) bias(%[[Q_PROJ_K_PROJ_V_PROJ_BIAS]]) into(%[[Q_PROJ_K_PROJ_V_PROJ]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0 : memref<2x?x16x16xf16, "cache">, memref<2x?x16xf16, "cache">
-// CHECK-NEXT: %[[K_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 32>, "shared">
-// CHECK-NEXT: %[[V_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 64>, "shared">
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.append_cache(%[[K_PROJ]], %[[V_PROJ]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<heads 2>}
-// CHECK-NEXT: %[[ATTENTION:.*]] = kernel.buffer {offset = 512 : i64} : memref<1x32xf32, "shared">
-// CHECK-NEXT: %[[Q_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1]>, "shared">
-// CHECK-NEXT: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<1x2x16xf32, strided<[32, 16, 1]>, "shared">
-// CHECK-NEXT: kernel.attention(%[[Q_PROJ]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<heads 2>}
-// CHECK-NEXT: %[[OUT_PROJ_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.out_proj.bias :
-// CHECK-NEXT: %[[OUT_PROJ_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.out_proj :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[ATTENTION]], %[[OUT_PROJ_PACKED]]) bias(%[[OUT_PROJ_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[SELF_ATTN_LAYER_NORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[SELF_ATTN_LAYER_NORM_VECTOR:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn_layer_norm :
-// CHECK-NEXT: %[[SELF_ATTN_LAYER_NORM_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn_layer_norm.bias :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.layer_norm(%[[X]], %[[SELF_ATTN_LAYER_NORM_VECTOR]]) bias(%[[SELF_ATTN_LAYER_NORM_BIAS]]) into(%[[SELF_ATTN_LAYER_NORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[FC1_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc1.bias :
-// CHECK-NEXT: %[[FC1:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x64xf32, "shared">
-// CHECK-NEXT: %[[FC1_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc1 :
-// CHECK-NEXT: kernel.matmul(%[[SELF_ATTN_LAYER_NORM]], %[[FC1_PACKED]]) bias(%[[FC1_BIAS]]) into(%[[FC1]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: kernel.activate(%[[FC1]]) into(%[[FC1]]) {activation = "relu", split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[FC2_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc2.bias :
-// CHECK-NEXT: %[[FC2:.*]] = kernel.buffer {offset = 384 : i64} : memref<1x32xf32, "shared">
-// CHECK-NEXT: %[[FC2_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc2 :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[FC1]], %[[FC2_PACKED]]) bias(%[[FC2_BIAS]]) into(%[[FC2]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: kernel.add(%[[SELF_ATTN_LAYER_NORM]], %[[FC2]]) into(%[[FC2]]) {split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[FINAL_LAYER_NORM_VECTOR:.*]] = kernel.weight_at @packed.model.decoder.layers.0.final_layer_norm :
-// CHECK-NEXT: %[[FINAL_LAYER_NORM_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.final_layer_norm.bias :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.layer_norm(%[[FC2]], %[[FINAL_LAYER_NORM_VECTOR]]) bias(%[[FINAL_LAYER_NORM_BIAS]]) into(%[[X]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<rows>}
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[X]], %[[EMBED_TOKENS_PACKED]]) into(%[[LOGITS]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[VALUES2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x1xf32, "threads">
-// CHECK-NEXT: %[[INDICES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xi64, "threads">
-// CHECK-NEXT: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns 32>}
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.pick(%[[VALUES2]], %[[INDICES]]) into(%[[TOKEN]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: }
+// CHECK: %[[X:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "shared">
+// CHECK: %[[EMBEDDED:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[EMBED_TOKENS_PACKED:.*]] = kernel.weight_at @packed.model.decoder.embed_tokens :
+// CHECK: kernel.embed(%[[IDS]], %[[EMBED_TOKENS_PACKED]]) into(%[[EMBEDDED]]) {split = #kernel.split<replicated>}
+// CHECK: %[[EMBEDDED2:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[EMBED_POSITIONS_PACKED:.*]] = kernel.weight_at @packed.model.decoder.embed_positions :
+// CHECK: kernel.embed_positions(%[[EMBED_POSITIONS_PACKED]], %[[POSITION]]) into(%[[EMBEDDED2]]) {count = 48 : i64, offset = 2 : i64, split = #kernel.split<replicated>}
+// CHECK: kernel.add(%[[EMBEDDED]], %[[EMBEDDED2]]) into(%[[X]]) {split = #kernel.split<rows>}
+// CHECK: %[[Q_PROJ_K_PROJ_V_PROJ_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.q_proj_k_proj_v_proj.bias :
+// CHECK: %[[Q_PROJ_K_PROJ_V_PROJ:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x96xf32, "shared">
+// CHECK: %[[Q_PROJ_K_PROJ_V_PROJ_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.q_proj_k_proj_v_proj :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[X]], %[[Q_PROJ_K_PROJ_V_PROJ_PACKED]]) bias(%[[Q_PROJ_K_PROJ_V_PROJ_BIAS]]) into(%[[Q_PROJ_K_PROJ_V_PROJ]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0 : memref<2x?x16x16xf16, "cache">, memref<2x?x16xf16, "cache">
+// CHECK: %[[K_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 32>, "shared">
+// CHECK: %[[V_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 64>, "shared">
+// CHECK: kernel.barrier
+// CHECK: kernel.append_cache(%[[K_PROJ]], %[[V_PROJ]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<heads 2>}
+// CHECK: %[[ATTENTION:.*]] = kernel.buffer {offset = 512 : i64} : memref<1x32xf32, "shared">
+// CHECK: %[[Q_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1]>, "shared">
+// CHECK: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<1x2x16xf32, strided<[32, 16, 1]>, "shared">
+// CHECK: kernel.attention(%[[Q_PROJ]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<heads 2>}
+// CHECK: %[[OUT_PROJ_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.out_proj.bias :
+// CHECK: %[[OUT_PROJ_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.out_proj :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[ATTENTION]], %[[OUT_PROJ_PACKED]]) bias(%[[OUT_PROJ_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[SELF_ATTN_LAYER_NORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[SELF_ATTN_LAYER_NORM_VECTOR:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn_layer_norm :
+// CHECK: %[[SELF_ATTN_LAYER_NORM_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn_layer_norm.bias :
+// CHECK: kernel.barrier
+// CHECK: kernel.layer_norm(%[[X]], %[[SELF_ATTN_LAYER_NORM_VECTOR]]) bias(%[[SELF_ATTN_LAYER_NORM_BIAS]]) into(%[[SELF_ATTN_LAYER_NORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: %[[FC1_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc1.bias :
+// CHECK: %[[FC1:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x64xf32, "shared">
+// CHECK: %[[FC1_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc1 :
+// CHECK: kernel.matmul(%[[SELF_ATTN_LAYER_NORM]], %[[FC1_PACKED]]) bias(%[[FC1_BIAS]]) into(%[[FC1]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: kernel.activate(%[[FC1]]) into(%[[FC1]]) {activation = "relu", split = #kernel.split<columns 32>}
+// CHECK: %[[FC2_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc2.bias :
+// CHECK: %[[FC2:.*]] = kernel.buffer {offset = 384 : i64} : memref<1x32xf32, "shared">
+// CHECK: %[[FC2_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc2 :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[FC1]], %[[FC2_PACKED]]) bias(%[[FC2_BIAS]]) into(%[[FC2]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: kernel.add(%[[SELF_ATTN_LAYER_NORM]], %[[FC2]]) into(%[[FC2]]) {split = #kernel.split<columns 32>}
+// CHECK: %[[FINAL_LAYER_NORM_VECTOR:.*]] = kernel.weight_at @packed.model.decoder.layers.0.final_layer_norm :
+// CHECK: %[[FINAL_LAYER_NORM_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.final_layer_norm.bias :
+// CHECK: kernel.barrier
+// CHECK: kernel.layer_norm(%[[FC2]], %[[FINAL_LAYER_NORM_VECTOR]]) bias(%[[FINAL_LAYER_NORM_BIAS]]) into(%[[X]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<rows>}
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[X]], %[[EMBED_TOKENS_PACKED]]) into(%[[LOGITS]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[VALUES2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x1xf32, "threads">
+// CHECK: %[[INDICES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xi64, "threads">
+// CHECK: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns 32>}
+// CHECK: kernel.barrier
+// CHECK: kernel.pick(%[[VALUES2]], %[[INDICES]]) into(%[[TOKEN]]) {split = #kernel.split<rows>}
+// CHECK: }
 
 builtin.module {
   llm.weight @model.decoder.embed_tokens.weight : tensor<64x32xf32>

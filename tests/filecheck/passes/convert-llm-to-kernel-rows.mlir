@@ -8,59 +8,59 @@
 // CHECK: kernel.weight @packed.gpt_neox.layers.0.attention.query_key_value.bias {members = {{\[\[}}#kernel.rows<@gpt_neox.layers.0.attention.query_key_value.bias, start=0, size=16, stride=48, count=2>, #kernel.rows<@gpt_neox.layers.0.attention.query_key_value.bias, start=16, size=16, stride=48, count=2>, #kernel.rows<@gpt_neox.layers.0.attention.query_key_value.bias, start=32, size=16, stride=48, count=2>{{\]\]}}, offset = 20736 : i64, stride = 0 : i64} : memref<96xf32, "weights">
 
 // CHECK: kernel.step @decode(%[[IDS:.*]]: memref<1xi64, "shared">, %[[POSITION:.*]]: index, %[[LOGITS:.*]]: memref<1x64xf32, "shared">, %[[TOKEN:.*]]: memref<1xi64, "shared">) attributes {rows = 1 : i64} {
-// CHECK-NEXT: %[[X:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "shared">
-// CHECK-NEXT: %[[EMBED_IN_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.embed_in :
-// CHECK-NEXT: kernel.embed(%[[IDS]], %[[EMBED_IN_PACKED]]) into(%[[X]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: %[[INPUT_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[INPUT_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.input_layernorm :
-// CHECK-NEXT: %[[INPUT_LAYERNORM_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.input_layernorm.bias :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.layer_norm(%[[X]], %[[INPUT_LAYERNORM_VECTOR]]) bias(%[[INPUT_LAYERNORM_BIAS]]) into(%[[INPUT_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[QUERY_KEY_VALUE_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.attention.query_key_value.bias :
-// CHECK-NEXT: %[[QUERY_KEY_VALUE:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x96xf32, "shared">
-// CHECK-NEXT: %[[QUERY_KEY_VALUE_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.attention.query_key_value :
-// CHECK-NEXT: kernel.matmul(%[[INPUT_LAYERNORM]], %[[QUERY_KEY_VALUE_PACKED]]) bias(%[[QUERY_KEY_VALUE_BIAS]]) into(%[[QUERY_KEY_VALUE]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[QUERY:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1]>, "shared">
-// CHECK-NEXT: %[[ANGLES:.*]] = kernel.table_at @rope.0 : memref<?x4xf32, "tables">
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[QUERY]]) {split = #kernel.split<heads 2>}
-// CHECK-NEXT: %[[KEY:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 32>, "shared">
-// CHECK-NEXT: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[KEY]]) {split = #kernel.split<heads 2>}
-// CHECK-NEXT: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0 : memref<2x?x16x16xf16, "cache">, memref<2x?x16xf16, "cache">
-// CHECK-NEXT: %[[VALUE:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 64>, "shared">
-// CHECK-NEXT: kernel.append_cache(%[[KEY]], %[[VALUE]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<heads 2>}
-// CHECK-NEXT: %[[ATTENTION:.*]] = kernel.buffer {offset = 512 : i64} : memref<1x32xf32, "shared">
-// CHECK-NEXT: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<1x2x16xf32, strided<[32, 16, 1]>, "shared">
-// CHECK-NEXT: kernel.attention(%[[QUERY]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<heads 2>}
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.post_attention_layernorm :
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.post_attention_layernorm.bias :
-// CHECK-NEXT: kernel.layer_norm(%[[X]], %[[POST_ATTENTION_LAYERNORM_VECTOR]]) bias(%[[POST_ATTENTION_LAYERNORM_BIAS]]) into(%[[POST_ATTENTION_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[DENSE_H_TO_4H_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.mlp.dense_h_to_4h.bias :
-// CHECK-NEXT: %[[DENSE_H_TO_4H:.*]] = kernel.buffer {offset = 640 : i64} : memref<1x64xf32, "shared">
-// CHECK-NEXT: %[[DENSE_H_TO_4H_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.mlp.dense_h_to_4h :
-// CHECK-NEXT: kernel.matmul(%[[POST_ATTENTION_LAYERNORM]], %[[DENSE_H_TO_4H_PACKED]]) bias(%[[DENSE_H_TO_4H_BIAS]]) into(%[[DENSE_H_TO_4H]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: kernel.activate(%[[DENSE_H_TO_4H]]) into(%[[DENSE_H_TO_4H]]) {activation = "gelu", split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[DENSE_4H_TO_H_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.mlp.dense_4h_to_h.bias :
-// CHECK-NEXT: %[[DENSE_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.attention.dense.bias :
-// CHECK-NEXT: %[[DENSE_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.attention.dense :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[ATTENTION]], %[[DENSE_PACKED]]) bias(%[[DENSE_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[DENSE_4H_TO_H_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.mlp.dense_4h_to_h :
-// CHECK-NEXT: kernel.matmul(%[[DENSE_H_TO_4H]], %[[DENSE_4H_TO_H_PACKED]]) bias(%[[DENSE_4H_TO_H_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[FINAL_LAYER_NORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[FINAL_LAYER_NORM_VECTOR:.*]] = kernel.weight_at @packed.gpt_neox.final_layer_norm :
-// CHECK-NEXT: %[[FINAL_LAYER_NORM_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.final_layer_norm.bias :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.layer_norm(%[[X]], %[[FINAL_LAYER_NORM_VECTOR]]) bias(%[[FINAL_LAYER_NORM_BIAS]]) into(%[[FINAL_LAYER_NORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[EMBED_OUT_PACKED:.*]] = kernel.weight_at @packed.embed_out :
-// CHECK-NEXT: kernel.matmul(%[[FINAL_LAYER_NORM]], %[[EMBED_OUT_PACKED]]) into(%[[LOGITS]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[VALUES2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x1xf32, "threads">
-// CHECK-NEXT: %[[INDICES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xi64, "threads">
-// CHECK-NEXT: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns 32>}
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.pick(%[[VALUES2]], %[[INDICES]]) into(%[[TOKEN]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: }
+// CHECK: %[[X:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "shared">
+// CHECK: %[[EMBED_IN_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.embed_in :
+// CHECK: kernel.embed(%[[IDS]], %[[EMBED_IN_PACKED]]) into(%[[X]]) {split = #kernel.split<rows>}
+// CHECK: %[[INPUT_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[INPUT_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.input_layernorm :
+// CHECK: %[[INPUT_LAYERNORM_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.input_layernorm.bias :
+// CHECK: kernel.barrier
+// CHECK: kernel.layer_norm(%[[X]], %[[INPUT_LAYERNORM_VECTOR]]) bias(%[[INPUT_LAYERNORM_BIAS]]) into(%[[INPUT_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: %[[QUERY_KEY_VALUE_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.attention.query_key_value.bias :
+// CHECK: %[[QUERY_KEY_VALUE:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x96xf32, "shared">
+// CHECK: %[[QUERY_KEY_VALUE_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.attention.query_key_value :
+// CHECK: kernel.matmul(%[[INPUT_LAYERNORM]], %[[QUERY_KEY_VALUE_PACKED]]) bias(%[[QUERY_KEY_VALUE_BIAS]]) into(%[[QUERY_KEY_VALUE]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[QUERY:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1]>, "shared">
+// CHECK: %[[ANGLES:.*]] = kernel.table_at @rope.0 : memref<?x4xf32, "tables">
+// CHECK: kernel.barrier
+// CHECK: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[QUERY]]) {split = #kernel.split<heads 2>}
+// CHECK: %[[KEY:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 32>, "shared">
+// CHECK: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[KEY]]) {split = #kernel.split<heads 2>}
+// CHECK: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0 : memref<2x?x16x16xf16, "cache">, memref<2x?x16xf16, "cache">
+// CHECK: %[[VALUE:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 64>, "shared">
+// CHECK: kernel.append_cache(%[[KEY]], %[[VALUE]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<heads 2>}
+// CHECK: %[[ATTENTION:.*]] = kernel.buffer {offset = 512 : i64} : memref<1x32xf32, "shared">
+// CHECK: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<1x2x16xf32, strided<[32, 16, 1]>, "shared">
+// CHECK: kernel.attention(%[[QUERY]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<heads 2>}
+// CHECK: %[[POST_ATTENTION_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[POST_ATTENTION_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.post_attention_layernorm :
+// CHECK: %[[POST_ATTENTION_LAYERNORM_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.post_attention_layernorm.bias :
+// CHECK: kernel.layer_norm(%[[X]], %[[POST_ATTENTION_LAYERNORM_VECTOR]]) bias(%[[POST_ATTENTION_LAYERNORM_BIAS]]) into(%[[POST_ATTENTION_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: %[[DENSE_H_TO_4H_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.mlp.dense_h_to_4h.bias :
+// CHECK: %[[DENSE_H_TO_4H:.*]] = kernel.buffer {offset = 640 : i64} : memref<1x64xf32, "shared">
+// CHECK: %[[DENSE_H_TO_4H_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.mlp.dense_h_to_4h :
+// CHECK: kernel.matmul(%[[POST_ATTENTION_LAYERNORM]], %[[DENSE_H_TO_4H_PACKED]]) bias(%[[DENSE_H_TO_4H_BIAS]]) into(%[[DENSE_H_TO_4H]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: kernel.activate(%[[DENSE_H_TO_4H]]) into(%[[DENSE_H_TO_4H]]) {activation = "gelu", split = #kernel.split<columns 32>}
+// CHECK: %[[DENSE_4H_TO_H_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.mlp.dense_4h_to_h.bias :
+// CHECK: %[[DENSE_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.attention.dense.bias :
+// CHECK: %[[DENSE_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.attention.dense :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[ATTENTION]], %[[DENSE_PACKED]]) bias(%[[DENSE_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[DENSE_4H_TO_H_PACKED:.*]] = kernel.weight_at @packed.gpt_neox.layers.0.mlp.dense_4h_to_h :
+// CHECK: kernel.matmul(%[[DENSE_H_TO_4H]], %[[DENSE_4H_TO_H_PACKED]]) bias(%[[DENSE_4H_TO_H_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[FINAL_LAYER_NORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[FINAL_LAYER_NORM_VECTOR:.*]] = kernel.weight_at @packed.gpt_neox.final_layer_norm :
+// CHECK: %[[FINAL_LAYER_NORM_BIAS:.*]] = kernel.weight_at @packed.gpt_neox.final_layer_norm.bias :
+// CHECK: kernel.barrier
+// CHECK: kernel.layer_norm(%[[X]], %[[FINAL_LAYER_NORM_VECTOR]]) bias(%[[FINAL_LAYER_NORM_BIAS]]) into(%[[FINAL_LAYER_NORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: %[[EMBED_OUT_PACKED:.*]] = kernel.weight_at @packed.embed_out :
+// CHECK: kernel.matmul(%[[FINAL_LAYER_NORM]], %[[EMBED_OUT_PACKED]]) into(%[[LOGITS]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[VALUES2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x1xf32, "threads">
+// CHECK: %[[INDICES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xi64, "threads">
+// CHECK: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns 32>}
+// CHECK: kernel.barrier
+// CHECK: kernel.pick(%[[VALUES2]], %[[INDICES]]) into(%[[TOKEN]]) {split = #kernel.split<rows>}
+// CHECK: }
 
 builtin.module {
   llm.weight @gpt_neox.embed_in.weight : tensor<64x32xf32>

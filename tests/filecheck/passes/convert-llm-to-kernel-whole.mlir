@@ -5,62 +5,62 @@
 // CHECK: kernel.weight @packed.transformer.h.0.attn.c_attn {members = {{\[\[}}@transformer.h.0.attn.c_attn.weight{{\]\]}}, offset = 16640 : i64, stride = 0 : i64} : !kernel.tiles<tensor<96x32xf32>, tile=32>
 
 // CHECK: kernel.step @decode(%[[IDS:.*]]: memref<1xi64, "shared">, %[[POSITION:.*]]: index, %[[LOGITS:.*]]: memref<1x64xf32, "shared">, %[[TOKEN:.*]]: memref<1xi64, "shared">) attributes {rows = 1 : i64} {
-// CHECK-NEXT: %[[X:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "shared">
-// CHECK-NEXT: %[[EMBEDDED:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[WPE_PACKED:.*]] = kernel.weight_at @packed.transformer.wpe :
-// CHECK-NEXT: kernel.embed_positions(%[[WPE_PACKED]], %[[POSITION]]) into(%[[EMBEDDED]]) {count = 48 : i64, offset = 0 : i64, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[EMBEDDED2:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[WTE_PACKED:.*]] = kernel.weight_at @packed.transformer.wte :
-// CHECK-NEXT: kernel.embed(%[[IDS]], %[[WTE_PACKED]]) into(%[[EMBEDDED2]]) {split = #kernel.split<replicated>}
-// CHECK-NEXT: kernel.add(%[[EMBEDDED2]], %[[EMBEDDED]]) into(%[[X]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: %[[LN:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[LN_1_VECTOR:.*]] = kernel.weight_at @packed.transformer.h.0.ln_1 :
-// CHECK-NEXT: %[[LN_1_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.ln_1.bias :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.layer_norm(%[[X]], %[[LN_1_VECTOR]]) bias(%[[LN_1_BIAS]]) into(%[[LN]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[C_ATTN_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.attn.c_attn.bias :
-// CHECK-NEXT: %[[QUERY_KEY_VALUE:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x96xf32, "shared">
-// CHECK-NEXT: %[[C_ATTN_PACKED:.*]] = kernel.weight_at @packed.transformer.h.0.attn.c_attn :
-// CHECK-NEXT: kernel.matmul(%[[LN]], %[[C_ATTN_PACKED]]) bias(%[[C_ATTN_BIAS]]) into(%[[QUERY_KEY_VALUE]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0 : memref<2x?x16x16xf16, "cache">, memref<2x?x16xf16, "cache">
-// CHECK-NEXT: %[[KEY:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 32>, "shared">
-// CHECK-NEXT: %[[VALUE:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 64>, "shared">
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.append_cache(%[[KEY]], %[[VALUE]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<heads 2>}
-// CHECK-NEXT: %[[ATTENTION:.*]] = kernel.buffer {offset = 512 : i64} : memref<1x32xf32, "shared">
-// CHECK-NEXT: %[[QUERY:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1]>, "shared">
-// CHECK-NEXT: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<1x2x16xf32, strided<[32, 16, 1]>, "shared">
-// CHECK-NEXT: kernel.attention(%[[QUERY]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<heads 2>}
-// CHECK-NEXT: %[[C_PROJ_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.attn.c_proj.bias :
-// CHECK-NEXT: %[[C_PROJ_PACKED:.*]] = kernel.weight_at @packed.transformer.h.0.attn.c_proj :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[ATTENTION]], %[[C_PROJ_PACKED]]) bias(%[[C_PROJ_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[LN2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[LN_2_VECTOR:.*]] = kernel.weight_at @packed.transformer.h.0.ln_2 :
-// CHECK-NEXT: %[[LN_2_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.ln_2.bias :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.layer_norm(%[[X]], %[[LN_2_VECTOR]]) bias(%[[LN_2_BIAS]]) into(%[[LN2]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[C_FC_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.mlp.c_fc.bias :
-// CHECK-NEXT: %[[C_FC:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x128xf32, "shared">
-// CHECK-NEXT: %[[C_FC_PACKED:.*]] = kernel.weight_at @packed.transformer.h.0.mlp.c_fc :
-// CHECK-NEXT: kernel.matmul(%[[LN2]], %[[C_FC_PACKED]]) bias(%[[C_FC_BIAS]]) into(%[[C_FC]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: kernel.activate(%[[C_FC]]) into(%[[C_FC]]) {activation = "gelu_tanh", split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[C_PROJ_BIAS2:.*]] = kernel.weight_at @packed.transformer.h.0.mlp.c_proj.bias :
-// CHECK-NEXT: %[[C_PROJ_PACKED2:.*]] = kernel.weight_at @packed.transformer.h.0.mlp.c_proj :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[C_FC]], %[[C_PROJ_PACKED2]]) bias(%[[C_PROJ_BIAS2]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[LN_F:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[LN_F_VECTOR:.*]] = kernel.weight_at @packed.transformer.ln_f :
-// CHECK-NEXT: %[[LN_F_BIAS:.*]] = kernel.weight_at @packed.transformer.ln_f.bias :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.layer_norm(%[[X]], %[[LN_F_VECTOR]]) bias(%[[LN_F_BIAS]]) into(%[[LN_F]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: kernel.matmul(%[[LN_F]], %[[WTE_PACKED]]) into(%[[LOGITS]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[VALUES2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x1xf32, "threads">
-// CHECK-NEXT: %[[INDICES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xi64, "threads">
-// CHECK-NEXT: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns 32>}
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.pick(%[[VALUES2]], %[[INDICES]]) into(%[[TOKEN]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: }
+// CHECK: %[[X:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "shared">
+// CHECK: %[[EMBEDDED:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[WPE_PACKED:.*]] = kernel.weight_at @packed.transformer.wpe :
+// CHECK: kernel.embed_positions(%[[WPE_PACKED]], %[[POSITION]]) into(%[[EMBEDDED]]) {count = 48 : i64, offset = 0 : i64, split = #kernel.split<replicated>}
+// CHECK: %[[EMBEDDED2:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[WTE_PACKED:.*]] = kernel.weight_at @packed.transformer.wte :
+// CHECK: kernel.embed(%[[IDS]], %[[WTE_PACKED]]) into(%[[EMBEDDED2]]) {split = #kernel.split<replicated>}
+// CHECK: kernel.add(%[[EMBEDDED2]], %[[EMBEDDED]]) into(%[[X]]) {split = #kernel.split<rows>}
+// CHECK: %[[LN:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[LN_1_VECTOR:.*]] = kernel.weight_at @packed.transformer.h.0.ln_1 :
+// CHECK: %[[LN_1_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.ln_1.bias :
+// CHECK: kernel.barrier
+// CHECK: kernel.layer_norm(%[[X]], %[[LN_1_VECTOR]]) bias(%[[LN_1_BIAS]]) into(%[[LN]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: %[[C_ATTN_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.attn.c_attn.bias :
+// CHECK: %[[QUERY_KEY_VALUE:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x96xf32, "shared">
+// CHECK: %[[C_ATTN_PACKED:.*]] = kernel.weight_at @packed.transformer.h.0.attn.c_attn :
+// CHECK: kernel.matmul(%[[LN]], %[[C_ATTN_PACKED]]) bias(%[[C_ATTN_BIAS]]) into(%[[QUERY_KEY_VALUE]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0 : memref<2x?x16x16xf16, "cache">, memref<2x?x16xf16, "cache">
+// CHECK: %[[KEY:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 32>, "shared">
+// CHECK: %[[VALUE:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 64>, "shared">
+// CHECK: kernel.barrier
+// CHECK: kernel.append_cache(%[[KEY]], %[[VALUE]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<heads 2>}
+// CHECK: %[[ATTENTION:.*]] = kernel.buffer {offset = 512 : i64} : memref<1x32xf32, "shared">
+// CHECK: %[[QUERY:.*]] = kernel.view %[[QUERY_KEY_VALUE]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1]>, "shared">
+// CHECK: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<1x2x16xf32, strided<[32, 16, 1]>, "shared">
+// CHECK: kernel.attention(%[[QUERY]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<heads 2>}
+// CHECK: %[[C_PROJ_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.attn.c_proj.bias :
+// CHECK: %[[C_PROJ_PACKED:.*]] = kernel.weight_at @packed.transformer.h.0.attn.c_proj :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[ATTENTION]], %[[C_PROJ_PACKED]]) bias(%[[C_PROJ_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[LN2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[LN_2_VECTOR:.*]] = kernel.weight_at @packed.transformer.h.0.ln_2 :
+// CHECK: %[[LN_2_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.ln_2.bias :
+// CHECK: kernel.barrier
+// CHECK: kernel.layer_norm(%[[X]], %[[LN_2_VECTOR]]) bias(%[[LN_2_BIAS]]) into(%[[LN2]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: %[[C_FC_BIAS:.*]] = kernel.weight_at @packed.transformer.h.0.mlp.c_fc.bias :
+// CHECK: %[[C_FC:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x128xf32, "shared">
+// CHECK: %[[C_FC_PACKED:.*]] = kernel.weight_at @packed.transformer.h.0.mlp.c_fc :
+// CHECK: kernel.matmul(%[[LN2]], %[[C_FC_PACKED]]) bias(%[[C_FC_BIAS]]) into(%[[C_FC]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: kernel.activate(%[[C_FC]]) into(%[[C_FC]]) {activation = "gelu_tanh", split = #kernel.split<columns 32>}
+// CHECK: %[[C_PROJ_BIAS2:.*]] = kernel.weight_at @packed.transformer.h.0.mlp.c_proj.bias :
+// CHECK: %[[C_PROJ_PACKED2:.*]] = kernel.weight_at @packed.transformer.h.0.mlp.c_proj :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[C_FC]], %[[C_PROJ_PACKED2]]) bias(%[[C_PROJ_BIAS2]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[LN_F:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[LN_F_VECTOR:.*]] = kernel.weight_at @packed.transformer.ln_f :
+// CHECK: %[[LN_F_BIAS:.*]] = kernel.weight_at @packed.transformer.ln_f.bias :
+// CHECK: kernel.barrier
+// CHECK: kernel.layer_norm(%[[X]], %[[LN_F_VECTOR]]) bias(%[[LN_F_BIAS]]) into(%[[LN_F]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: kernel.matmul(%[[LN_F]], %[[WTE_PACKED]]) into(%[[LOGITS]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[VALUES2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x1xf32, "threads">
+// CHECK: %[[INDICES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xi64, "threads">
+// CHECK: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns 32>}
+// CHECK: kernel.barrier
+// CHECK: kernel.pick(%[[VALUES2]], %[[INDICES]]) into(%[[TOKEN]]) {split = #kernel.split<rows>}
+// CHECK: }
 
 builtin.module {
   llm.weight @transformer.wte.weight : tensor<64x32xf32>

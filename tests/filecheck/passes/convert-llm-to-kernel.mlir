@@ -8,147 +8,151 @@
 // CHECK: kernel.weight @packed.layers.mlp.gate_proj_up_proj {members = {{\[\[}}@model.layers.0.mlp.gate_proj.weight, @model.layers.0.mlp.up_proj.weight], [@model.layers.1.mlp.gate_proj.weight, @model.layers.1.mlp.up_proj.weight{{\]\]}}, offset = 10176 : i64, stride = 5440 : i64} : !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32, interleave=2>
 
 // CHECK: kernel.step @decode(%[[IDS:.*]]: memref<1xi64, "shared">, %[[POSITION:.*]]: index, %[[LOGITS:.*]]: memref<1x64xf32, "shared">, %[[TOKEN:.*]]: memref<1xi64, "shared">) attributes {rows = 1 : i64} {
-// CHECK-NEXT: %[[X:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "shared">
-// CHECK-NEXT: %[[EMBED_TOKENS_PACKED:.*]] = kernel.weight_at @packed.model.embed_tokens :
-// CHECK-NEXT: kernel.embed(%[[IDS]], %[[EMBED_TOKENS_PACKED]]) into(%[[X]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: kernel.loop %[[LAYER:.*]] = 0 to 2 {
-// CHECK-NEXT: %[[INPUT_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[INPUT_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.layers.input_layernorm{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.rms_norm(%[[X]], %[[INPUT_LAYERNORM_VECTOR]]) into(%[[INPUT_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[INPUT_LAYERNORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xi8, "private">
-// CHECK-NEXT: %[[INPUT_LAYERNORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<1x1xf32, "private">
-// CHECK-NEXT: %[[INPUT_LAYERNORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<1x1xi32, "private">
-// CHECK-NEXT: kernel.quantize_rows(%[[INPUT_LAYERNORM]]) into(%[[INPUT_LAYERNORM_CODES]], %[[INPUT_LAYERNORM_SCALES]], %[[INPUT_LAYERNORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[Q_PROJ_K_PROJ_V_PROJ:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x64xf32, "shared">
-// CHECK-NEXT: %[[Q_PROJ_K_PROJ_V_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.self_attn.q_proj_k_proj_v_proj{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.matmul(%[[INPUT_LAYERNORM_CODES]], %[[Q_PROJ_K_PROJ_V_PROJ_PACKED]]) quantized(%[[INPUT_LAYERNORM_SCALES]], %[[INPUT_LAYERNORM_SUMS]]) into(%[[Q_PROJ_K_PROJ_V_PROJ]]) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[Q_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[64, 16, 1]>, "shared">
-// CHECK-NEXT: %[[ANGLES:.*]] = kernel.table_at @rope.0 : memref<?x16xf32, "tables">
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[Q_PROJ]]) {split = #kernel.split<heads 1>}
-// CHECK-NEXT: %[[K_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x1x16xf32, strided<[64, 16, 1], offset: 32>, "shared">
-// CHECK-NEXT: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[K_PROJ]]) {split = #kernel.split<heads 1>}
-// CHECK-NEXT: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0{{\[}}%[[LAYER]]{{\]}} : memref<1x?x16x16xf16, "cache">, memref<1x?x16xf16, "cache">
-// CHECK-NEXT: %[[V_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x1x16xf32, strided<[64, 16, 1], offset: 48>, "shared">
-// CHECK-NEXT: kernel.append_cache(%[[K_PROJ]], %[[V_PROJ]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<heads 1>}
-// CHECK-NEXT: %[[ATTENTION:.*]] = kernel.buffer {offset = 384 : i64} : memref<1x32xf32, "shared">
-// CHECK-NEXT: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<1x2x16xf32, strided<[32, 16, 1]>, "shared">
-// CHECK-NEXT: kernel.attention(%[[Q_PROJ]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<heads 1>}
-// CHECK-NEXT: %[[ATTENTION_CODES:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xi8, "private">
-// CHECK-NEXT: %[[ATTENTION_SCALES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xf32, "private">
-// CHECK-NEXT: %[[ATTENTION_SUMS:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x1xi32, "private">
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.quantize_rows(%[[ATTENTION]]) into(%[[ATTENTION_CODES]], %[[ATTENTION_SCALES]], %[[ATTENTION_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[O_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.self_attn.o_proj{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.matmul(%[[ATTENTION_CODES]], %[[O_PROJ_PACKED]]) quantized(%[[ATTENTION_SCALES]], %[[ATTENTION_SUMS]]) into(%[[X]]) {activation = "i8", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.layers.post_attention_layernorm{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.rms_norm(%[[X]], %[[POST_ATTENTION_LAYERNORM_VECTOR]]) into(%[[POST_ATTENTION_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xi8, "private">
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<1x1xf32, "private">
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<1x1xi32, "private">
-// CHECK-NEXT: kernel.quantize_rows(%[[POST_ATTENTION_LAYERNORM]]) into(%[[POST_ATTENTION_LAYERNORM_CODES]], %[[POST_ATTENTION_LAYERNORM_SCALES]], %[[POST_ATTENTION_LAYERNORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[GATED:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x64xf32, "shared">
-// CHECK-NEXT: %[[GATE_PROJ_UP_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.mlp.gate_proj_up_proj{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.matmul(%[[POST_ATTENTION_LAYERNORM_CODES]], %[[GATE_PROJ_UP_PROJ_PACKED]]) quantized(%[[POST_ATTENTION_LAYERNORM_SCALES]], %[[POST_ATTENTION_LAYERNORM_SUMS]]) into(%[[GATED]]) {activation = "i8", epilogue = "gated_silu", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[GATED_CODES:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x64xi8, "private">
-// CHECK-NEXT: %[[GATED_SCALES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x2xf32, "private">
-// CHECK-NEXT: %[[GATED_SUMS:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x2xi32, "private">
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.quantize_rows(%[[GATED]]) into(%[[GATED_CODES]], %[[GATED_SCALES]], %[[GATED_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[DOWN_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.mlp.down_proj{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.matmul(%[[GATED_CODES]], %[[DOWN_PROJ_PACKED]]) quantized(%[[GATED_SCALES]], %[[GATED_SUMS]]) into(%[[X]]) {activation = "i8", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: }
-// CHECK-NEXT: %[[NORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
-// CHECK-NEXT: %[[NORM_VECTOR:.*]] = kernel.weight_at @packed.model.norm :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.rms_norm(%[[X]], %[[NORM_VECTOR]]) into(%[[NORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[NORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xi8, "private">
-// CHECK-NEXT: %[[NORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<1x1xf32, "private">
-// CHECK-NEXT: %[[NORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<1x1xi32, "private">
-// CHECK-NEXT: kernel.quantize_rows(%[[NORM]]) into(%[[NORM_CODES]], %[[NORM_SCALES]], %[[NORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
-// CHECK-NEXT: %[[LM_HEAD_PACKED:.*]] = kernel.weight_at @packed.lm_head :
-// CHECK-NEXT: kernel.matmul(%[[NORM_CODES]], %[[LM_HEAD_PACKED]]) quantized(%[[NORM_SCALES]], %[[NORM_SUMS]]) into(%[[LOGITS]]) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[VALUES2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x1xf32, "threads">
-// CHECK-NEXT: %[[INDICES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xi64, "threads">
-// CHECK-NEXT: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns 32>}
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.pick(%[[VALUES2]], %[[INDICES]]) into(%[[TOKEN]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: }
+// CHECK: %[[X:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "shared">
+// CHECK: %[[EMBED_TOKENS_PACKED:.*]] = kernel.weight_at @packed.model.embed_tokens :
+// CHECK: kernel.embed(%[[IDS]], %[[EMBED_TOKENS_PACKED]]) into(%[[X]]) {split = #kernel.split<rows>}
+// CHECK: kernel.loop %[[LAYER:.*]] = 0 to 2 {
+// CHECK: %[[INPUT_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[INPUT_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.layers.input_layernorm{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.barrier
+// CHECK: kernel.rms_norm(%[[X]], %[[INPUT_LAYERNORM_VECTOR]]) into(%[[INPUT_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: %[[INPUT_LAYERNORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xi8, "private">
+// CHECK: %[[INPUT_LAYERNORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<1x1xf32, "private">
+// CHECK: %[[INPUT_LAYERNORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<1x1xi32, "private">
+// CHECK: kernel.quantize_rows(%[[INPUT_LAYERNORM]]) into(%[[INPUT_LAYERNORM_CODES]], %[[INPUT_LAYERNORM_SCALES]], %[[INPUT_LAYERNORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
+// CHECK: %[[Q_PROJ_K_PROJ_V_PROJ:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x64xf32, "shared">
+// CHECK: %[[Q_PROJ_K_PROJ_V_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.self_attn.q_proj_k_proj_v_proj{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.matmul(%[[INPUT_LAYERNORM_CODES]], %[[Q_PROJ_K_PROJ_V_PROJ_PACKED]]) quantized(%[[INPUT_LAYERNORM_SCALES]], %[[INPUT_LAYERNORM_SUMS]]) into(%[[Q_PROJ_K_PROJ_V_PROJ]]) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[Q_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[64, 16, 1]>, "shared">
+// CHECK: %[[ANGLES:.*]] = kernel.table_at @rope.0 : memref<?x16xf32, "tables">
+// CHECK: kernel.barrier
+// CHECK: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[Q_PROJ]]) {split = #kernel.split<heads 1>}
+// CHECK: %[[K_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x1x16xf32, strided<[64, 16, 1], offset: 32>, "shared">
+// CHECK: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[K_PROJ]]) {split = #kernel.split<heads 1>}
+// CHECK: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0{{\[}}%[[LAYER]]{{\]}} : memref<1x?x16x16xf16, "cache">, memref<1x?x16xf16, "cache">
+// CHECK: %[[V_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x1x16xf32, strided<[64, 16, 1], offset: 48>, "shared">
+// CHECK: kernel.append_cache(%[[K_PROJ]], %[[V_PROJ]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<heads 1>}
+// CHECK: %[[ATTENTION:.*]] = kernel.buffer {offset = 384 : i64} : memref<1x32xf32, "shared">
+// CHECK: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<1x2x16xf32, strided<[32, 16, 1]>, "shared">
+// CHECK: kernel.attention(%[[Q_PROJ]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<heads 1>}
+// CHECK: %[[ATTENTION_CODES:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xi8, "private">
+// CHECK: %[[ATTENTION_SCALES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xf32, "private">
+// CHECK: %[[ATTENTION_SUMS:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x1xi32, "private">
+// CHECK: kernel.barrier
+// CHECK: kernel.quantize_rows(%[[ATTENTION]]) into(%[[ATTENTION_CODES]], %[[ATTENTION_SCALES]], %[[ATTENTION_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
+// CHECK: %[[O_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.self_attn.o_proj{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.matmul(%[[ATTENTION_CODES]], %[[O_PROJ_PACKED]]) quantized(%[[ATTENTION_SCALES]], %[[ATTENTION_SUMS]]) into(%[[X]]) {activation = "i8", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[POST_ATTENTION_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[POST_ATTENTION_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.layers.post_attention_layernorm{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.barrier
+// CHECK: kernel.rms_norm(%[[X]], %[[POST_ATTENTION_LAYERNORM_VECTOR]]) into(%[[POST_ATTENTION_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: %[[POST_ATTENTION_LAYERNORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xi8, "private">
+// CHECK: %[[POST_ATTENTION_LAYERNORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<1x1xf32, "private">
+// CHECK: %[[POST_ATTENTION_LAYERNORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<1x1xi32, "private">
+// CHECK: kernel.quantize_rows(%[[POST_ATTENTION_LAYERNORM]]) into(%[[POST_ATTENTION_LAYERNORM_CODES]], %[[POST_ATTENTION_LAYERNORM_SCALES]], %[[POST_ATTENTION_LAYERNORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
+// CHECK: %[[GATED:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x64xf32, "shared">
+// CHECK: %[[GATE_PROJ_UP_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.mlp.gate_proj_up_proj{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.matmul(%[[POST_ATTENTION_LAYERNORM_CODES]], %[[GATE_PROJ_UP_PROJ_PACKED]]) quantized(%[[POST_ATTENTION_LAYERNORM_SCALES]], %[[POST_ATTENTION_LAYERNORM_SUMS]]) into(%[[GATED]]) {activation = "i8", epilogue = "gated_silu", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[GATED_CODES:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x64xi8, "private">
+// CHECK: %[[GATED_SCALES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x2xf32, "private">
+// CHECK: %[[GATED_SUMS:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x2xi32, "private">
+// CHECK: kernel.barrier
+// CHECK: kernel.quantize_rows(%[[GATED]]) into(%[[GATED_CODES]], %[[GATED_SCALES]], %[[GATED_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
+// CHECK: %[[DOWN_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.mlp.down_proj{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.matmul(%[[GATED_CODES]], %[[DOWN_PROJ_PACKED]]) quantized(%[[GATED_SCALES]], %[[GATED_SUMS]]) into(%[[X]]) {activation = "i8", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: }
+// CHECK: %[[NORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
+// CHECK: %[[NORM_VECTOR:.*]] = kernel.weight_at @packed.model.norm :
+// CHECK: kernel.barrier
+// CHECK: kernel.rms_norm(%[[X]], %[[NORM_VECTOR]]) into(%[[NORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<replicated>}
+// CHECK: %[[NORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x32xi8, "private">
+// CHECK: %[[NORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<1x1xf32, "private">
+// CHECK: %[[NORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<1x1xi32, "private">
+// CHECK: kernel.quantize_rows(%[[NORM]]) into(%[[NORM_CODES]], %[[NORM_SCALES]], %[[NORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
+// CHECK: %[[LM_HEAD_PACKED:.*]] = kernel.weight_at @packed.lm_head :
+// CHECK: kernel.matmul(%[[NORM_CODES]], %[[LM_HEAD_PACKED]]) quantized(%[[NORM_SCALES]], %[[NORM_SUMS]]) into(%[[LOGITS]]) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[VALUES2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x1xf32, "threads">
+// CHECK: %[[INDICES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xi64, "threads">
+// CHECK: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns 32>}
+// CHECK: kernel.barrier
+// CHECK: kernel.pick(%[[VALUES2]], %[[INDICES]]) into(%[[TOKEN]]) {split = #kernel.split<rows>}
+// CHECK: }
 
 // CHECK: kernel.step @prefill(%[[IDS:.*]]: memref<?xi64, "shared">, %[[POSITION:.*]]: index, %[[HIDDEN:.*]]: memref<?x32xf32, "shared">) {
-// CHECK-NEXT: %[[EMBED_TOKENS_PACKED:.*]] = kernel.weight_at @packed.model.embed_tokens :
-// CHECK-NEXT: kernel.embed(%[[IDS]], %[[EMBED_TOKENS_PACKED]]) into(%[[HIDDEN]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: kernel.loop %[[LAYER:.*]] = 0 to 2 {
-// CHECK-NEXT: %[[INPUT_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x32xf32, "shared">
-// CHECK-NEXT: %[[INPUT_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.layers.input_layernorm{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.rms_norm(%[[HIDDEN]], %[[INPUT_LAYERNORM_VECTOR]]) into(%[[INPUT_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<rows>}
-// CHECK-NEXT: %[[INPUT_LAYERNORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x32xi8, "shared">
-// CHECK-NEXT: %[[INPUT_LAYERNORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<?x1xf32, "shared">
-// CHECK-NEXT: %[[INPUT_LAYERNORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<?x1xi32, "shared">
-// CHECK-NEXT: kernel.quantize_rows(%[[INPUT_LAYERNORM]]) into(%[[INPUT_LAYERNORM_CODES]], %[[INPUT_LAYERNORM_SCALES]], %[[INPUT_LAYERNORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>}
-// CHECK-NEXT: %[[Q_PROJ_K_PROJ_V_PROJ:.*]] = kernel.buffer {offset = 320 : i64} : memref<?x64xf32, "shared">
-// CHECK-NEXT: %[[Q_PROJ_K_PROJ_V_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.self_attn.q_proj_k_proj_v_proj{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[INPUT_LAYERNORM_CODES]], %[[Q_PROJ_K_PROJ_V_PROJ_PACKED]]) quantized(%[[INPUT_LAYERNORM_SCALES]], %[[INPUT_LAYERNORM_SUMS]]) into(%[[Q_PROJ_K_PROJ_V_PROJ]]) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[Q_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<?x2x16xf32, strided<[64, 16, 1]>, "shared">
-// CHECK-NEXT: %[[ANGLES:.*]] = kernel.table_at @rope.0 : memref<?x16xf32, "tables">
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[Q_PROJ]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: %[[K_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<?x1x16xf32, strided<[64, 16, 1], offset: 32>, "shared">
-// CHECK-NEXT: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[K_PROJ]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0{{\[}}%[[LAYER]]{{\]}} : memref<1x?x16x16xf16, "cache">, memref<1x?x16xf16, "cache">
-// CHECK-NEXT: %[[V_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<?x1x16xf32, strided<[64, 16, 1], offset: 48>, "shared">
-// CHECK-NEXT: kernel.append_cache(%[[K_PROJ]], %[[V_PROJ]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<rows>}
-// CHECK-NEXT: %[[ATTENTION:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x32xf32, "shared">
-// CHECK-NEXT: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<?x2x16xf32, strided<[32, 16, 1]>, "shared">
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.attention(%[[Q_PROJ]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<folded_rows>}
-// CHECK-NEXT: %[[ATTENTION_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x32xi8, "shared">
-// CHECK-NEXT: %[[ATTENTION_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<?x1xf32, "shared">
-// CHECK-NEXT: %[[ATTENTION_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<?x1xi32, "shared">
-// CHECK-NEXT: kernel.quantize_rows(%[[ATTENTION]]) into(%[[ATTENTION_CODES]], %[[ATTENTION_SCALES]], %[[ATTENTION_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<folded_rows>}
-// CHECK-NEXT: %[[O_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.self_attn.o_proj{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[ATTENTION_CODES]], %[[O_PROJ_PACKED]]) quantized(%[[ATTENTION_SCALES]], %[[ATTENTION_SUMS]]) into(%[[HIDDEN]]) {activation = "i8", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x32xf32, "shared">
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.layers.post_attention_layernorm{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.rms_norm(%[[HIDDEN]], %[[POST_ATTENTION_LAYERNORM_VECTOR]]) into(%[[POST_ATTENTION_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<rows>}
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x32xi8, "shared">
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<?x1xf32, "shared">
-// CHECK-NEXT: %[[POST_ATTENTION_LAYERNORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<?x1xi32, "shared">
-// CHECK-NEXT: kernel.quantize_rows(%[[POST_ATTENTION_LAYERNORM]]) into(%[[POST_ATTENTION_LAYERNORM_CODES]], %[[POST_ATTENTION_LAYERNORM_SCALES]], %[[POST_ATTENTION_LAYERNORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>}
-// CHECK-NEXT: %[[GATED:.*]] = kernel.buffer {offset = 320 : i64} : memref<?x64xf32, "shared">
-// CHECK-NEXT: %[[GATE_PROJ_UP_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.mlp.gate_proj_up_proj{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[POST_ATTENTION_LAYERNORM_CODES]], %[[GATE_PROJ_UP_PROJ_PACKED]]) quantized(%[[POST_ATTENTION_LAYERNORM_SCALES]], %[[POST_ATTENTION_LAYERNORM_SUMS]]) into(%[[GATED]]) {activation = "i8", epilogue = "gated_silu", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: %[[GATED_CODES:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x64xi8, "shared">
-// CHECK-NEXT: %[[GATED_SCALES:.*]] = kernel.buffer {offset = 64 : i64} : memref<?x2xf32, "shared">
-// CHECK-NEXT: %[[GATED_SUMS:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x2xi32, "shared">
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.quantize_rows(%[[GATED]]) into(%[[GATED_CODES]], %[[GATED_SCALES]], %[[GATED_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>}
-// CHECK-NEXT: %[[DOWN_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.mlp.down_proj{{\[}}%[[LAYER]]{{\]}} :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[GATED_CODES]], %[[DOWN_PROJ_PACKED]]) quantized(%[[GATED_SCALES]], %[[GATED_SUMS]]) into(%[[HIDDEN]]) {activation = "i8", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: }
-// CHECK-NEXT: }
+// CHECK: %[[EMBED_TOKENS_PACKED:.*]] = kernel.weight_at @packed.model.embed_tokens :
+// CHECK: kernel.embed(%[[IDS]], %[[EMBED_TOKENS_PACKED]]) into(%[[HIDDEN]]) {split = #kernel.split<rows>}
+// CHECK: kernel.loop %[[LAYER:.*]] = 0 to 2 {
+// CHECK: %[[INPUT_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x32xf32, "shared">
+// CHECK: %[[INPUT_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.layers.input_layernorm{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.barrier
+// CHECK: kernel.rms_norm(%[[HIDDEN]], %[[INPUT_LAYERNORM_VECTOR]]) into(%[[INPUT_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<rows>}
+// CHECK: %[[INPUT_LAYERNORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x64xi8, "shared">
+// CHECK: %[[INPUT_LAYERNORM_CODES2:.*]] = kernel.view %[[INPUT_LAYERNORM_CODES]] : {{.*}} -> memref<?x32xi8, strided<[64, 1]>, "shared">
+// CHECK: %[[INPUT_LAYERNORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<?x1xf32, "shared">
+// CHECK: %[[INPUT_LAYERNORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<?x1xi32, "shared">
+// CHECK: kernel.quantize_rows(%[[INPUT_LAYERNORM]]) into(%[[INPUT_LAYERNORM_CODES2]], %[[INPUT_LAYERNORM_SCALES]], %[[INPUT_LAYERNORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>}
+// CHECK: %[[Q_PROJ_K_PROJ_V_PROJ:.*]] = kernel.buffer {offset = 320 : i64} : memref<?x64xf32, "shared">
+// CHECK: %[[Q_PROJ_K_PROJ_V_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.self_attn.q_proj_k_proj_v_proj{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[INPUT_LAYERNORM_CODES2]], %[[Q_PROJ_K_PROJ_V_PROJ_PACKED]]) quantized(%[[INPUT_LAYERNORM_SCALES]], %[[INPUT_LAYERNORM_SUMS]]) into(%[[Q_PROJ_K_PROJ_V_PROJ]]) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[Q_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<?x2x16xf32, strided<[64, 16, 1]>, "shared">
+// CHECK: %[[ANGLES:.*]] = kernel.table_at @rope.0 : memref<?x16xf32, "tables">
+// CHECK: kernel.barrier
+// CHECK: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[Q_PROJ]]) {split = #kernel.split<rows>}
+// CHECK: %[[K_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<?x1x16xf32, strided<[64, 16, 1], offset: 32>, "shared">
+// CHECK: kernel.rope(%[[ANGLES]], %[[POSITION]]) into(%[[K_PROJ]]) {split = #kernel.split<rows>}
+// CHECK: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0{{\[}}%[[LAYER]]{{\]}} : memref<1x?x16x16xf16, "cache">, memref<1x?x16xf16, "cache">
+// CHECK: %[[V_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<?x1x16xf32, strided<[64, 16, 1], offset: 48>, "shared">
+// CHECK: kernel.append_cache(%[[K_PROJ]], %[[V_PROJ]], %[[POSITION]]) into(%[[KEYS]], %[[VALUES]]) {split = #kernel.split<rows>}
+// CHECK: %[[ATTENTION:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x32xf32, "shared">
+// CHECK: %[[ATTENTION2:.*]] = kernel.view %[[ATTENTION]] : {{.*}} -> memref<?x2x16xf32, strided<[32, 16, 1]>, "shared">
+// CHECK: kernel.barrier
+// CHECK: kernel.attention(%[[Q_PROJ]], %[[KEYS]], %[[VALUES]], %[[POSITION]]) into(%[[ATTENTION2]]) {scale = 2.500000e-01 : f32, split = #kernel.split<folded_rows>}
+// CHECK: %[[ATTENTION_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x64xi8, "shared">
+// CHECK: %[[ATTENTION_CODES2:.*]] = kernel.view %[[ATTENTION_CODES]] : {{.*}} -> memref<?x32xi8, strided<[64, 1]>, "shared">
+// CHECK: %[[ATTENTION_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<?x1xf32, "shared">
+// CHECK: %[[ATTENTION_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<?x1xi32, "shared">
+// CHECK: kernel.quantize_rows(%[[ATTENTION]]) into(%[[ATTENTION_CODES2]], %[[ATTENTION_SCALES]], %[[ATTENTION_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<folded_rows>}
+// CHECK: %[[O_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.self_attn.o_proj{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[ATTENTION_CODES2]], %[[O_PROJ_PACKED]]) quantized(%[[ATTENTION_SCALES]], %[[ATTENTION_SUMS]]) into(%[[HIDDEN]]) {activation = "i8", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[POST_ATTENTION_LAYERNORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x32xf32, "shared">
+// CHECK: %[[POST_ATTENTION_LAYERNORM_VECTOR:.*]] = kernel.weight_at @packed.layers.post_attention_layernorm{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.barrier
+// CHECK: kernel.rms_norm(%[[HIDDEN]], %[[POST_ATTENTION_LAYERNORM_VECTOR]]) into(%[[POST_ATTENTION_LAYERNORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<rows>}
+// CHECK: %[[POST_ATTENTION_LAYERNORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x64xi8, "shared">
+// CHECK: %[[POST_ATTENTION_LAYERNORM_CODES2:.*]] = kernel.view %[[POST_ATTENTION_LAYERNORM_CODES]] : {{.*}} -> memref<?x32xi8, strided<[64, 1]>, "shared">
+// CHECK: %[[POST_ATTENTION_LAYERNORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<?x1xf32, "shared">
+// CHECK: %[[POST_ATTENTION_LAYERNORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<?x1xi32, "shared">
+// CHECK: kernel.quantize_rows(%[[POST_ATTENTION_LAYERNORM]]) into(%[[POST_ATTENTION_LAYERNORM_CODES2]], %[[POST_ATTENTION_LAYERNORM_SCALES]], %[[POST_ATTENTION_LAYERNORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>}
+// CHECK: %[[GATED:.*]] = kernel.buffer {offset = 320 : i64} : memref<?x64xf32, "shared">
+// CHECK: %[[GATE_PROJ_UP_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.mlp.gate_proj_up_proj{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[POST_ATTENTION_LAYERNORM_CODES2]], %[[GATE_PROJ_UP_PROJ_PACKED]]) quantized(%[[POST_ATTENTION_LAYERNORM_SCALES]], %[[POST_ATTENTION_LAYERNORM_SUMS]]) into(%[[GATED]]) {activation = "i8", epilogue = "gated_silu", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: %[[GATED_CODES:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x64xi8, "shared">
+// CHECK: %[[GATED_SCALES:.*]] = kernel.buffer {offset = 64 : i64} : memref<?x2xf32, "shared">
+// CHECK: %[[GATED_SUMS:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x2xi32, "shared">
+// CHECK: kernel.barrier
+// CHECK: kernel.quantize_rows(%[[GATED]]) into(%[[GATED_CODES]], %[[GATED_SCALES]], %[[GATED_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>}
+// CHECK: %[[DOWN_PROJ_PACKED:.*]] = kernel.weight_at @packed.layers.mlp.down_proj{{\[}}%[[LAYER]]{{\]}} :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[GATED_CODES]], %[[DOWN_PROJ_PACKED]]) quantized(%[[GATED_SCALES]], %[[GATED_SUMS]]) into(%[[HIDDEN]]) {activation = "i8", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: }
+// CHECK: }
 
 // CHECK: kernel.step @head(%[[HIDDEN:.*]]: memref<?x32xf32, "shared">, %[[LOGITS:.*]]: memref<?x64xf32, "shared">) {
-// CHECK-NEXT: %[[NORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x32xf32, "shared">
-// CHECK-NEXT: %[[NORM_VECTOR:.*]] = kernel.weight_at @packed.model.norm :
-// CHECK-NEXT: kernel.rms_norm(%[[HIDDEN]], %[[NORM_VECTOR]]) into(%[[NORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<rows>}
-// CHECK-NEXT: %[[NORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x32xi8, "shared">
-// CHECK-NEXT: %[[NORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<?x1xf32, "shared">
-// CHECK-NEXT: %[[NORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<?x1xi32, "shared">
-// CHECK-NEXT: kernel.quantize_rows(%[[NORM]]) into(%[[NORM_CODES]], %[[NORM_SCALES]], %[[NORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>}
-// CHECK-NEXT: %[[LM_HEAD_PACKED:.*]] = kernel.weight_at @packed.lm_head :
-// CHECK-NEXT: kernel.barrier
-// CHECK-NEXT: kernel.matmul(%[[NORM_CODES]], %[[LM_HEAD_PACKED]]) quantized(%[[NORM_SCALES]], %[[NORM_SUMS]]) into(%[[LOGITS]]) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK-NEXT: }
+// CHECK: %[[NORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<?x32xf32, "shared">
+// CHECK: %[[NORM_VECTOR:.*]] = kernel.weight_at @packed.model.norm :
+// CHECK: kernel.rms_norm(%[[HIDDEN]], %[[NORM_VECTOR]]) into(%[[NORM]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<rows>}
+// CHECK: %[[NORM_CODES:.*]] = kernel.buffer {offset = 128 : i64} : memref<?x64xi8, "shared">
+// CHECK: %[[NORM_CODES2:.*]] = kernel.view %[[NORM_CODES]] : {{.*}} -> memref<?x32xi8, strided<[64, 1]>, "shared">
+// CHECK: %[[NORM_SCALES:.*]] = kernel.buffer {offset = 192 : i64} : memref<?x1xf32, "shared">
+// CHECK: %[[NORM_SUMS:.*]] = kernel.buffer {offset = 256 : i64} : memref<?x1xi32, "shared">
+// CHECK: kernel.quantize_rows(%[[NORM]]) into(%[[NORM_CODES2]], %[[NORM_SCALES]], %[[NORM_SUMS]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>}
+// CHECK: %[[LM_HEAD_PACKED:.*]] = kernel.weight_at @packed.lm_head :
+// CHECK: kernel.barrier
+// CHECK: kernel.matmul(%[[NORM_CODES2]], %[[LM_HEAD_PACKED]]) quantized(%[[NORM_SCALES]], %[[NORM_SUMS]]) into(%[[LOGITS]]) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: }
 
 builtin.module {
   llm.weight @model.embed_tokens.weight : tensor<64x32xf32>

@@ -128,3 +128,134 @@ builtin.module attributes {llvm.target_triple = "x86_64-unknown-linux-gnu"} {
     llvm.return
   }
 }
+
+// CHECK: target triple = "x86_64-unknown-linux-gnu"
+// CHECK: @table = internal constant [2 x float] [float 0x3FF0000000000000, float 0xC000000000000000], align 64
+// CHECK-NEXT: declare i32 @external(ptr, ...)
+// CHECK: define internal i32 @integers(i32 %[[A:.*]], i32 %[[B:.*]], <4 x i32> %[[V:.*]], <4 x i8> %[[C:.*]]) #0 {
+// CHECK-NEXT: .b0:
+// CHECK-NEXT: %[[V0:.*]] = add nuw nsw i32 %[[A]], %[[B]]
+// CHECK-NEXT: %[[V1:.*]] = sub i32 %[[V0]], %[[B]]
+// CHECK-NEXT: %[[V2:.*]] = mul nsw <4 x i32> %[[V]], %[[V]]
+// CHECK-NEXT: %[[V3:.*]] = udiv exact i32 %[[V1]], %[[B]]
+// CHECK-NEXT: %[[V4:.*]] = sdiv i32 %[[V3]], %[[B]]
+// CHECK-NEXT: %[[V5:.*]] = urem i32 %[[V4]], %[[B]]
+// CHECK-NEXT: %[[V6:.*]] = srem i32 %[[V5]], %[[B]]
+// CHECK-NEXT: %[[V7:.*]] = and i32 %[[V6]], %[[B]]
+// CHECK-NEXT: %[[V8:.*]] = or disjoint i32 %[[V7]], %[[B]]
+// CHECK-NEXT: %[[V9:.*]] = xor i32 %[[V8]], %[[B]]
+// CHECK-NEXT: %[[V10:.*]] = shl i32 %[[V9]], %[[B]]
+// CHECK-NEXT: %[[V11:.*]] = lshr i32 %[[V10]], %[[B]]
+// CHECK-NEXT: %[[V12:.*]] = ashr exact i32 %[[V11]], %[[B]]
+// CHECK-NEXT: %[[V13:.*]] = trunc i32 %[[V12]] to i8
+// CHECK-NEXT: %[[V14:.*]] = zext nneg i8 %[[V13]] to i32
+// CHECK-NEXT: %[[V15:.*]] = sext <4 x i8> %[[C]] to <4 x i32>
+// CHECK-NEXT: %[[V16:.*]] = icmp ugt <4 x i32> %[[V]], %[[V15]]
+// CHECK-NEXT: %[[V17:.*]] = select <4 x i1> %[[V16]], <4 x i32> %[[V]], <4 x i32> %[[V15]]
+// CHECK-NEXT: %[[V18:.*]] = add i32 %[[V14]], -7
+// CHECK-NEXT: %[[V19:.*]] = select <4 x i1> <i1 true, i1 false, i1 true, i1 true>, <4 x i32> <i32 1, i32 -2, i32 3, i32 4>, <4 x i32> splat (i32 5)
+// CHECK-NEXT: %[[V20:.*]] = freeze i32 %[[V18]]
+// CHECK-NEXT: ret i32 %[[V20]]
+// CHECK-NEXT: }
+// CHECK: define float @floats(float %[[X:.*]], half %[[H:.*]], bfloat %[[B:.*]], <4 x float> %[[V:.*]], <4 x float> %[[W:.*]], i32 %[[I:.*]]) {
+// CHECK-NEXT: .b0:
+// CHECK-NEXT: %[[V0:.*]] = fadd nnan contract float %[[X]], %[[X]]
+// CHECK-NEXT: %[[V1:.*]] = fsub <4 x float> %[[V]], %[[W]]
+// CHECK-NEXT: %[[V2:.*]] = fmul fast <4 x float> %[[V1]], %[[W]]
+// CHECK-NEXT: %[[V3:.*]] = fdiv <4 x float> %[[V2]], %[[V]]
+// CHECK-NEXT: %[[V4:.*]] = frem float %[[X]], %[[X]]
+// CHECK-NEXT: %[[V5:.*]] = fneg <4 x float> %[[V3]]
+// CHECK-NEXT: %[[V6:.*]] = fpext half %[[H]] to float
+// CHECK-NEXT: %[[V7:.*]] = fptrunc float %[[X]] to bfloat
+// CHECK-NEXT: %[[V8:.*]] = sitofp i32 %[[I]] to float
+// CHECK-NEXT: %[[V9:.*]] = uitofp i32 %[[I]] to float
+// CHECK-NEXT: %[[V10:.*]] = fptosi float %[[X]] to i32
+// CHECK-NEXT: %[[V11:.*]] = fptoui float %[[X]] to i32
+// CHECK-NEXT: %[[V12:.*]] = bitcast <4 x float> %[[V]] to <16 x i8>
+// CHECK-NEXT: %[[V13:.*]] = call <4 x float> @llvm.fabs.v4f32(<4 x float> %[[V]])
+// CHECK-NEXT: %[[V14:.*]] = call float @llvm.sqrt.f32(float %[[X]])
+// CHECK-NEXT: %[[V15:.*]] = call <4 x float> @llvm.floor.v4f32(<4 x float> %[[V]])
+// CHECK-NEXT: %[[V16:.*]] = call <4 x float> @llvm.fma.v4f32(<4 x float> %[[V]], <4 x float> %[[W]], <4 x float> %[[V13]])
+// CHECK-NEXT: %[[V17:.*]] = call <4 x float> @llvm.maxnum.v4f32(<4 x float> %[[V]], <4 x float> %[[W]])
+// CHECK-NEXT: %[[V18:.*]] = call reassoc float @llvm.vector.reduce.fadd.v4f32(float %[[X]], <4 x float> %[[V]])
+// CHECK-NEXT: %[[V19:.*]] = call <4 x float> @llvm.rint.v4f32(<4 x float> %[[V]])
+// CHECK-NEXT: %[[V20:.*]] = fcmp uno <4 x float> %[[V]], %[[W]]
+// CHECK-NEXT: %[[V21:.*]] = fcmp true float %[[X]], %[[V18]]
+// CHECK-NEXT: %[[V22:.*]] = fadd float %[[X]], 0x3FF8000000000000
+// CHECK-NEXT: %[[V23:.*]] = fadd bfloat %[[B]], 0xR3FC0
+// CHECK-NEXT: %[[V24:.*]] = fadd half %[[H]], 0xH3E00
+// CHECK-NEXT: %[[V25:.*]] = fadd <4 x float> <float 0x3FF0000000000000, float 0x4000000000000000, float 0x4008000000000000, float 0x4010000000000000>, %[[V]]
+// CHECK-NEXT: %[[V26:.*]] = fadd <4 x float> splat (float 0x8000000000000000), %[[V]]
+// CHECK-NEXT: %[[V27:.*]] = fadd <4 x float> zeroinitializer, %[[V]]
+// CHECK-NEXT: ret float %[[V22]]
+// CHECK-NEXT: }
+// CHECK: define void @vectors(<4 x float> %[[V:.*]], <4 x float> %[[W:.*]], float %[[X:.*]], i32 %[[I:.*]]) {
+// CHECK-NEXT: .b0:
+// CHECK-NEXT: %[[V0:.*]] = insertelement <4 x float> poison, float %[[X]], i32 %[[I]]
+// CHECK-NEXT: %[[V1:.*]] = extractelement <4 x float> %[[V0]], i32 %[[I]]
+// CHECK-NEXT: %[[V2:.*]] = shufflevector <4 x float> %[[V]], <4 x float> %[[W]], <3 x i32> <i32 0, i32 poison, i32 7>
+// CHECK-NEXT: %[[V3:.*]] = fadd <4 x float> undef, %[[V]]
+// CHECK-NEXT: ret void
+// CHECK-NEXT: }
+// CHECK: define void @memory(ptr noalias %[[P:.*]], ptr addrspace(3) %[[Q:.*]], i64 %[[N:.*]], <4 x float> %[[V:.*]]) {
+// CHECK-NEXT: .b0:
+// CHECK-NEXT: %[[V0:.*]] = getelementptr i8, ptr %[[P]], i64 %[[N]]
+// CHECK-NEXT: %[[V1:.*]] = getelementptr inbounds { i32, [4 x float] }, ptr %[[P]], i32 0, i32 1, i64 %[[N]]
+// CHECK-NEXT: %[[V2:.*]] = load float, ptr %[[V1]], align 4
+// CHECK-NEXT: %[[V3:.*]] = load atomic i64, ptr %[[P]] acquire, align 8
+// CHECK-NEXT: %[[V4:.*]] = load i64, ptr addrspace(3) %[[Q]]
+// CHECK-NEXT: store <4 x float> %[[V]], ptr %[[V0]], align 1
+// CHECK-NEXT: store atomic i64 %[[N]], ptr %[[P]] release, align 8
+// CHECK-NEXT: store volatile float %[[V2]], ptr %[[P]]
+// CHECK-NEXT: %[[V5:.*]] = atomicrmw add ptr %[[P]], i64 %[[N]] acq_rel, align 8
+// CHECK-NEXT: %[[V6:.*]] = atomicrmw and ptr %[[P]], i64 %[[N]] monotonic
+// CHECK-NEXT: %[[V7:.*]] = cmpxchg ptr %[[P]], i64 %[[N]], i64 %[[V5]] acq_rel monotonic, align 8
+// CHECK-NEXT: %[[V8:.*]] = extractvalue { i64, i1 } %[[V7]], 1
+// CHECK-NEXT: %[[V9:.*]] = insertvalue { i64, i1 } %[[V7]], i1 %[[V8]], 1
+// CHECK-NEXT: fence seq_cst
+// CHECK-NEXT: %[[V10:.*]] = load float, ptr @table
+// CHECK-NEXT: %[[V11:.*]] = ptrtoint ptr null to i64
+// CHECK-NEXT: %[[V12:.*]] = inttoptr i64 %[[V11]] to ptr
+// CHECK-NEXT: %[[V13:.*]] = alloca float, i64 %[[N]], align 64
+// CHECK-NEXT: call void @llvm.x86.sse2.pause()
+// CHECK-NEXT: ret void
+// CHECK-NEXT: }
+// CHECK: define i64 @control(i1 %[[C:.*]], i64 %[[N:.*]], i32 %[[S:.*]]) {
+// CHECK-NEXT: .b0:
+// CHECK-NEXT: br i1 %[[C]], label %.b1, label %.b2
+// CHECK-NEXT: .b1:
+// CHECK-NEXT: %[[V1:.*]] = phi i64 [ %[[N]], %.b0 ], [ %[[V0:.*]], %.b1 ]
+// CHECK-NEXT: %[[V0]] = add i64 %[[V1]], %[[N]]
+// CHECK-NEXT: %[[V2:.*]] = icmp slt i64 %[[V0]], 0
+// CHECK-NEXT: br i1 %[[V2]], label %.b1, label %.b2
+// CHECK-NEXT: .b2:
+// CHECK-NEXT: %[[V3:.*]] = phi i64 [ 0, %.b0 ], [ %[[V0]], %.b1 ]
+// CHECK-NEXT: %[[V4:.*]] = call i64 @again(i1 %[[C]], i64 %[[V3]])
+// CHECK-NEXT: switch i32 %[[S]], label %.b3 [ i32 1, label %.b4 i32 -2, label %.b4 ]
+// CHECK-NEXT: .b3:
+// CHECK-NEXT: br label %.b5
+// CHECK-NEXT: .b4:
+// CHECK-NEXT: unreachable
+// CHECK-NEXT: .b5:
+// CHECK-NEXT: %[[V5:.*]] = phi i64 [ %[[V4]], %.b3 ]
+// CHECK-NEXT: ret i64 %[[V5]]
+// CHECK-NEXT: }
+// CHECK: define i64 @again(i1 %[[C:.*]], i64 %[[N:.*]]) {
+// CHECK-NEXT: .b0:
+// CHECK-NEXT: ret i64 %[[N]]
+// CHECK-NEXT: }
+// CHECK: define void @tiles(i16 %[[R:.*]]) {
+// CHECK-NEXT: .b0:
+// CHECK-NEXT: %[[V0:.*]] = call x86_amx @llvm.x86.tilezero.internal(i16 %[[R]], i16 %[[R]])
+// CHECK-NEXT: ret void
+// CHECK-NEXT: }
+// CHECK: declare <4 x float> @llvm.fabs.v4f32(<4 x float>)
+// CHECK-NEXT: declare float @llvm.sqrt.f32(float)
+// CHECK-NEXT: declare <4 x float> @llvm.floor.v4f32(<4 x float>)
+// CHECK-NEXT: declare <4 x float> @llvm.fma.v4f32(<4 x float>, <4 x float>, <4 x float>)
+// CHECK-NEXT: declare <4 x float> @llvm.maxnum.v4f32(<4 x float>, <4 x float>)
+// CHECK-NEXT: declare float @llvm.vector.reduce.fadd.v4f32(float, <4 x float>)
+// CHECK-NEXT: declare <4 x float> @llvm.rint.v4f32(<4 x float>)
+// CHECK-NEXT: declare void @llvm.x86.sse2.pause()
+// CHECK-NEXT: declare x86_amx @llvm.x86.tilezero.internal(i16, i16)
+// CHECK: attributes #0 = { nounwind noinline "target-cpu"="x86-64-v4" "target-features"="+avx512vnni,-sse4a" cold }

@@ -28,7 +28,7 @@ from llmir.targets.machine import Machine
 
 KEY_BLOCK = 128
 """Keys between two updates of the average."""
-TILE_LINES = 96
+TILE_LINES = 192
 """Lines of a tile, about."""
 CHUNKS = 8
 """The most parts the context of one row is cut into for a team."""
@@ -59,25 +59,28 @@ class Source:
     """Where keys and values of a block come from: the cache, or a copy of float32.
 
     `scaled` says that tokens have scales; rows of values are `value_stride` elements apart. `prefetch` is how many
-    bytes ahead lines are asked for, 0 for none.
+    bytes ahead lines of keys and of values are asked for, 0 for none.
     """
 
     element: str
     scaled: bool
     value_stride: int
-    prefetch: int
+    prefetch: tuple[int, int]
 
-    def load(self, f: Function, pointer: SSAValue, index: int = 0, count: int | None = None) -> SSAValue:
-        """Elements as float32, from element number `index` on."""
-        if self.prefetch and index * self.size % LINE_BYTES < (count or f.lanes) * self.size:
-            f.prefetch(pointer, index * self.size + self.prefetch, PREFETCH_LOCALITY)
+    def load(self, f: Function, pointer: SSAValue, ahead: SSAValue, index: int, count: int) -> SSAValue:
+        """`count` elements as float32, from element number `index` on.
+
+        A line that far from `ahead` is asked for when the first of its elements is read.
+        """
+        if any(self.prefetch) and index * self.size % LINE_BYTES < count * self.size:
+            f.prefetch(ahead, index * self.size, PREFETCH_LOCALITY)
         return load_elements(f, self.element, pointer, index * self.size, count)
 
     @property
     def name(self) -> str:
         """Part of functions' names."""
         scaled = "scaled" if self.scaled else "plain"
-        return f"{self.element}_{scaled}_{self.value_stride}_{self.prefetch}"
+        return f"{self.element}_{scaled}_{self.value_stride}_{self.prefetch[0]}"
 
     @property
     def size(self) -> int:
@@ -204,14 +207,16 @@ class _LineGroup:
         f, d = self.f, self.spec.head_dim
         source, width = self.spec.source, self.f.lanes
         keys = f.at(f.args["keys"], f.mul(first, d * width * source.size))
+        ahead = self._ahead(f.mul(first, width), d * source.size, source.prefetch[0])
         unroll = next(u for u in (4, 2, 1) if d % u == 0)
 
         def step(i: SSAValue, sums: Sequence[SSAValue]) -> list[SSAValue]:
             sums = list(sums)
             column = f.at(keys, f.mul(i, width * source.size))
+            asked = f.at(column, ahead)
             query = f.at(f.args["query"], f.mul(i, 4))
             for u in range(unroll):
-                k = [source.load(f, column, (c * d + u) * width) for c in range(count)]
+                k = [source.load(f, column, asked, (c * d + u) * width, width) for c in range(count)]
                 for line in self.lines:
                     q = f.broadcast(f.load(query, F32, 4 * (line * self.columns + u), align=4), width)
                     for c in range(count):
@@ -224,6 +229,12 @@ class _LineGroup:
         for line in self.lines:
             for c in range(count):
                 f.store(sums[line * count + c], scores, 4 * (line * KEY_BLOCK + c * width), align=4)
+
+    def _ahead(self, token: SSAValue, token_bytes: int, bytes: int) -> SSAValue:
+        """How far ahead of a token lines are asked for: `bytes`, or 0 where no line sees what is there."""
+        f = self.f
+        seen = f.cmp("sge", self.last_seen[-1], f.add(token, bytes // token_bytes))
+        return f.select(seen, f.i64(bytes), f.i64(0))
 
     # -- exponentials --
 
@@ -339,9 +350,10 @@ class _LineGroup:
         def step(unroll: int, t: SSAValue, sums: Sequence[SSAValue]) -> list[SSAValue]:
             sums = list(sums)
             values = f.at(f.args["values"], f.mul(t, source.value_stride * source.size))
+            asked = f.at(values, self._ahead(t, source.value_stride * source.size, source.prefetch[1]))
             scores = f.at(f.args["scores"], f.mul(t, 4))
             for u in range(unroll):
-                v = [self._value(values, u, r) for r in registers]
+                v = [self._value(values, asked, u, r) for r in registers]
                 for line in self.lines:
                     p = f.broadcast(f.load(scores, F32, 4 * (line * KEY_BLOCK + u), align=4), width)
                     for c in range(len(registers)):
@@ -355,11 +367,11 @@ class _LineGroup:
         for value, offset in zip(sums, offsets, strict=True):
             f.store(value, f.args["average"], offset, align=4)
 
-    def _value(self, values: SSAValue, token: int, register: int) -> SSAValue:
+    def _value(self, values: SSAValue, asked: SSAValue, token: int, register: int) -> SSAValue:
         """A register of columns of a token's values."""
         source, width = self.spec.source, self.f.lanes
         left = min(width, source.value_stride - register * width)
-        return source.load(self.f, values, token * source.value_stride + register * width, left)
+        return source.load(self.f, values, asked, token * source.value_stride + register * width, left)
 
 
 @dataclass(frozen=True)
@@ -424,6 +436,13 @@ class Tile:
         """True when a block is converted to float32 for all lines."""
         return self.rows > 1 and self.heads.element != "f32"
 
+    def prefetch(self, machine: Machine) -> tuple[int, int]:
+        """How many bytes ahead lines of keys and of values are asked for, where elements are read from the cache."""
+        layout = self.heads.layout(machine.lanes)
+        # Keys of a few blocks are read at once: what is asked for must lie behind all of them.
+        together = Block.of(machine).keys * machine.lanes * layout.head_dim * layout.element_bytes
+        return -(-PREFETCH // together) * together, PREFETCH
+
     def scratch(self, machine: Machine) -> Scratch:
         """Where scratch has what."""
         lines = self.rows * self.heads.shared
@@ -436,10 +455,10 @@ class Tile:
         if m.has(self.name):
             return self.name
         columns = self.scratch(m.machine).columns
-        source = Source("f32", False, columns, 0)
+        source = Source("f32", False, columns, (0, 0))
         if not self.converts:
             layout = self.heads.layout(m.machine.lanes)
-            source = Source(layout.element, layout.scaled, layout.head_dim, PREFETCH)
+            source = Source(layout.element, layout.scaled, layout.head_dim, self.prefetch(m.machine))
         heads = self.heads
         group = LineGroup(self.scratch(m.machine).group, heads.head_dim, source, heads.window, heads.softcap)
         group.emit(m)
@@ -720,9 +739,9 @@ class AttentionParts:
             def part(u: SSAValue, _: Sequence[SSAValue]) -> None:
                 chunk = f.urem(u, chunks)
                 unasked = f.or_(f.cmp("eq", chunk, 0), f.cmp("eq", u, start))
-                f.if_(unasked, lambda: self._prefetch(f, f.udiv(u, chunks), f.add(first, f.mul(chunk, size))))
                 begin = f.add(first, f.mul(chunk, size))
                 end = f.smin(f.add(begin, size), f.add(f.args["position"], 1))
+                f.if_(unasked, lambda: self._prefetch(f, f.udiv(u, chunks), begin))
                 self._attend(f, f.udiv(u, chunks), chunk, begin, end)
 
             f.for_(start, stop, 1, [], part)
@@ -732,14 +751,16 @@ class AttentionParts:
     def _prefetch(self, f: Function, head: SSAValue, begin: SSAValue) -> None:
         """Ask for what the reading of a head begins with: the rest is asked for while reading."""
         layout = self.heads.layout(f.lanes)
-        for name in ("keys", "values"):
+        left = f.sub(f.add(f.args["position"], 1), begin)
+        step = 8 * LINE_BYTES
+        for name, ahead in zip(("keys", "values"), self.tile.prefetch(f.machine), strict=True):
             there = elements_of(f, layout, head_of(f, layout, f.args[name], head, f.args["capacity"]), begin)
 
             def lines(at: SSAValue, _: Sequence[SSAValue], there: SSAValue = there) -> None:
-                for line in range(0, 8 * LINE_BYTES, LINE_BYTES):
+                for line in range(0, step, LINE_BYTES):
                     f.prefetch(f.at(there, at), line, PREFETCH_LOCALITY)
 
-            f.for_(0, PREFETCH, 8 * LINE_BYTES, [], lines)
+            f.for_(0, f.smin(f.mul(left, layout.head_dim * layout.element_bytes), ahead), step, [], lines)
 
     def _attend(self, f: Function, head: SSAValue, chunk: SSAValue, begin: SSAValue, end: SSAValue) -> None:
         heads, scratch = self.heads, self.tile.scratch(f.machine)

@@ -94,41 +94,84 @@ class AppendCache:
         with m.function(self.name, arguments) as f:
             layout = CacheLayout(self.kv_heads, self.head_dim, self.element, f.lanes)
 
-            def row(r: SSAValue) -> None:
-                token = f.add(f.args["position"], r)
+            def head(h: SSAValue, _: Sequence[SSAValue]) -> None:
+                column = f.mul(h, 4 * self.head_dim)
+                keys, values = (head_of(f, layout, f.args[n], h, f.args["capacity"]) for n in ("keys", "values"))
+                self._append_keys(f, layout, f.at(f.args["k"], column), keys)
 
-                def head(h: SSAValue, _: Sequence[SSAValue]) -> None:
-                    column = f.mul(h, self.head_dim)
-                    k = element_address(f, f.args["k"], r, self.k_stride, column)
-                    v = element_address(f, f.args["v"], r, self.v_stride, column)
-                    self._append_key(f, layout, k, head_of(f, layout, f.args["keys"], h, f.args["capacity"]), token)
-                    self._append_value(f, layout, v, head_of(f, layout, f.args["values"], h, f.args["capacity"]), token)
+                def row(r: SSAValue) -> None:
+                    v = element_address(f, f.at(f.args["v"], column), r, self.v_stride)
+                    self._append_value(f, layout, v, values, f.add(f.args["position"], r))
 
-                f.for_(f.args["h0"], f.args["h1"], 1, [], head)
+                over_rows(f, row)
 
-            over_rows(f, row)
+            f.for_(f.args["h0"], f.args["h1"], 1, [], head)
             f.ret()
         return self.name
 
+    def _append_keys(self, f: Function, layout: CacheLayout, k: SSAValue, head: SSAValue) -> None:
+        """Keys of all rows; those that make whole blocks are turned in registers."""
+        width, last = f.lanes, f.args["m1"]
+
+        def rows(carried: list[SSAValue]) -> list[SSAValue]:
+            r = carried[0]
+            token = f.add(f.args["position"], r)
+            here = element_address(f, k, r, self.k_stride)
+
+            def one() -> SSAValue:
+                self._append_key(f, layout, here, head, token)
+                return f.add(r, 1)
+
+            if self.head_dim % width:
+                return [one()]
+
+            def block() -> SSAValue:
+                self._append_block(f, layout, here, head, token)
+                return f.add(r, width)
+
+            whole = f.and_(f.cmp("eq", f.urem(token, width), 0), f.cmp("sle", f.add(r, width), last))
+            return f.if_(whole, block, one, [I64])
+
+        f.while_([f.args["m0"]], lambda carried: f.cmp("slt", carried[0], last), rows)
+
+    def _append_block(self, f: Function, layout: CacheLayout, k: SSAValue, head: SSAValue, token: SSAValue) -> None:
+        """As many rows as a register has lanes, from the first token of a block on."""
+        width, kind = f.lanes, vec(F32, f.lanes)
+        place = elements_of(f, layout, head, token)
+        scale = None
+        if layout.scaled:
+            for row in range(width):
+                self._scale(f, layout, f.at(k, 4 * row * self.k_stride), head, f.add(token, row))
+            scale = f.load(scales_of(f, layout, head, token, f.args["capacity"]), kind, align=4)
+
+        def columns(d: SSAValue, _: Sequence[SSAValue]) -> None:
+            here, there = f.at(k, f.mul(d, 4)), f.at(place, f.mul(d, width * layout.element_bytes))
+            rows = [f.load(here, kind, 4 * row * self.k_stride, align=4) for row in range(width)]
+            for i, tokens in enumerate(_transposed(f, rows)):
+                f.store(self._codes(f, tokens, scale), there, i * width * layout.element_bytes)
+
+        f.for_(0, self.head_dim, width, [], columns)
+
     def _append_key(self, f: Function, layout: CacheLayout, k: SSAValue, head: SSAValue, token: SSAValue) -> None:
+        """One row's key."""
         size, width = ELEMENT_BYTES[self.element], f.lanes
         lane = f.urem(token, width)
         block = elements_of(f, layout, head, f.sub(token, lane))
         column = f.at(block, f.mul(lane, size))
-        inverse = self._scale(f, layout, k, head, token)
+        scale = self._scale(f, layout, k, head, token)
         for d in range(0, self.head_dim, width):
             count = min(width, self.head_dim - d)
-            codes = self._codes(f, self._values(f, k, d, count), inverse)
+            codes = self._codes(f, self._values(f, k, d, count), scale)
             for i in range(count):
                 f.store(f.extract(codes, i), column, (d + i) * width * size, align=size)
 
     def _append_value(self, f: Function, layout: CacheLayout, v: SSAValue, head: SSAValue, token: SSAValue) -> None:
         size, width = ELEMENT_BYTES[self.element], f.lanes
         place = elements_of(f, layout, head, token)
-        inverse = self._scale(f, layout, v, head, token)
+        scale = self._scale(f, layout, v, head, token)
         for d in range(0, self.head_dim, width):
             count = min(width, self.head_dim - d)
-            codes = self._codes(f, self._values(f, v, d, count), inverse)
+            codes = self._codes(f, self._values(f, v, d, count), scale)
             if count == width:
                 f.store(codes, place, d * size, align=size)
             else:
@@ -164,3 +207,20 @@ class AppendCache:
                 return f.trunc(f.smin(f.smax(code, -127), 127), I8)
             case _:
                 return f.trunc(encode_f8(f, x), I8)
+
+
+def _transposed(f: Function, rows: Sequence[SSAValue]) -> list[SSAValue]:
+    """Register j has lane j of all rows, of which there are as many as lanes."""
+    width = len(rows)
+    values = list(rows)
+    span = 1
+    while span < width:
+        # Of each pair of registers `span` apart, blocks of `span` lanes change places across the diagonal.
+        low = [i + width - span if i & span else i for i in range(width)]
+        high = [i + width if i & span else i + span for i in range(width)]
+        for i in range(width):
+            if not i & span:
+                a, b = values[i], values[i + span]
+                values[i], values[i + span] = f.shuffle(a, b, low), f.shuffle(a, b, high)
+        span *= 2
+    return values

@@ -8,11 +8,13 @@ What it reads of the activations `QuantizeRows` (`i8`) or `SumRows` (`f32`) writ
 | i8         | i8 [M, K] | f32 [M, K / act_group], [M, 1] for one scale a row;   | i32 [M, K / sum_group], sums of codes         |
 |            |           | with zero points [M, 2, K / act_group], the second i32 |                                            |
 | f32        | f32 [M, K]| -                                                  | f32 [M, K / sum_group], if `needs_sums`       |
+| bf16       | `RoundRows`' | -                                                  | the same, of the rounded values               |
 
 With i8 the codes of a run (k that share all parameters) are multiplied and summed exactly in int32, zero points of
 both sides are taken off exactly, and the sum is scaled in float32: where all of K is one run, (sum * s_x) * s_w, as
 `integer_product` of `llmir.semantics` says. With f32 the values of the codes are multiplied by the activations; the
-scale of a group is applied to its sum.
+scale of a group is applied to its sum. With bf16 both are rounded to it (codes of integers and minifloats are exact) and multiplied in
+pairs, sums being float32.
 
 The order of additions depends on the spec alone, not on M, the split or the row: a row's result is the same in any
 block of rows.
@@ -32,6 +34,7 @@ from functools import cached_property
 from xdsl.ir import SSAValue
 
 from llmir.backends.native.builder import F32, I8, I16, I32, I64, PTR, Function, ModuleBuilder, vec
+from llmir.backends.native.kernels.matrix_products import MatrixProducts, matrix_products
 from llmir.backends.native.kernels.vector_math import ACTIVATIONS
 from llmir.backends.native.kernels.weight_codes import TileReader, Vectors, Words, integer_table, steps_of
 from llmir.formats.elements import Integer
@@ -53,6 +56,8 @@ def spread_stride(k: int, itemsize: int) -> int:
 
 FEW_ROWS = 2
 """Rows of a block that share a decoded code too seldom for decoding to be cheap."""
+LARGEST_HIGH_HALF = 0xF0
+"""The largest code of 4 bits times 16."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,13 @@ class Matmul:
     @property
     def row_stride(self) -> int:
         """Elements from one row of q to the next."""
-        return self.q_stride or self.layout.k
+        k = self.layout.k
+        return self.q_stride or (-(-k // STEP) * STEP if self.activation == "bf16" else k)
+
+    @property
+    def natural(self) -> bool:
+        """Whether bf16 activations stand in their own order; see `RoundRows`."""
+        return self.layout.dense == BFLOAT16
 
     @cached_property
     def sum_group(self) -> int:
@@ -151,9 +162,11 @@ class Matmul:
             return f"no epilogue '{self.epilogue}', expected store, add or gated_..."
         if self.gated is not None and layout.tiles % 2:
             return f"gated tiles come in pairs, got {layout.tiles}"
-        if self.activation not in ("i8", "f32"):
-            return f"no activations '{self.activation}', expected i8 or f32"
-        if self.activation == "f32":
+        if self.activation not in _KINDS:
+            return f"no activations '{self.activation}', expected {', '.join(_KINDS)}"
+        if self.activation == "bf16" and layout.dense is None and layout.group % STEP and layout.group < layout.k:
+            return f"bf16 activations need groups of whole fours, not of {layout.group}"
+        if self.activation != "i8":
             return None
         if layout.dense is not None:
             return f"i8 activations need an integer weight, not {layout.dense}"
@@ -174,7 +187,7 @@ def _emit_outer(m: ModuleBuilder, spec: Matmul) -> None:
     sizes = [rows, *(size for size in (32, 16, 8, 4, 2, 1) if size < rows)]
     names = {size: _emit_block(m, spec, size) for size in sizes}
     layout, pairs = spec.layout, spec.gated is not None
-    itemsize = 1 if spec.activation == "i8" else 4
+    itemsize = _KINDS[spec.activation].itemsize
     arguments = [(n, PTR) for n in ("w", "q", "s", "sums", "bias", "out")]
     with m.function(spec.name, [*arguments, *((n, I64) for n in ("m0", "m1", "t0", "t1"))]) as f:
         a = f.args
@@ -244,8 +257,7 @@ def _emit_block(m: ModuleBuilder, spec: Matmul, rows: int) -> str:
     name = f"{spec.name}_rows{rows}"
     arguments = [(n, PTR) for n in ("w", "q", "s", "sums", "bias", "out")]
     with m.function(name, [*arguments, ("columns", I64), ("second", I64)]) as f:
-        kind = _Integers if spec.activation == "i8" else _Floats
-        block = kind(f, spec, rows)
+        block = _KINDS[spec.activation](f, spec, rows)
         block.finish(block.sums())
         f.ret()
     return name
@@ -342,7 +354,9 @@ class _Block:
             None if place.k is None else f.add(place.k, k),
         )
 
-    def region(self, region: Region, place: _Place, second: list[Vectors | None], total: Vectors) -> tuple[list[Vectors | None], Vectors]:
+    def region(
+        self, region: Region, place: _Place, second: list[Vectors | None], total: Vectors
+    ) -> tuple[list[Vectors | None], Vectors]:
         """The blocks of a region; the second level that holds after it, and the new sums."""
         layout = self.layout
         head = layout.super_head if region.head else 0
@@ -417,7 +431,9 @@ class _Block:
         """Write the rows, or their first columns."""
         f = self.f
         counts = [None if columns is None else f.sub(columns, f.lanes * v) for v in range(self.vectors)]
-        biases = [self.get(f.args["bias"], 4 * f.lanes * v, c) for v, c in enumerate(counts)] if self.spec.bias else None
+        biases = (
+            [self.get(f.args["bias"], 4 * f.lanes * v, c) for v, c in enumerate(counts)] if self.spec.bias else None
+        )
         for row in range(self.rows):
             for v, count in enumerate(counts):
                 value = total[row * self.vectors + v]
@@ -470,13 +486,23 @@ class _Integers(_Block):
     """i8 activations: exact sums of runs."""
 
     itemsize = 1
+    products: MatrixProducts | None = None
 
     def __init__(self, f: Function, spec: Matmul, rows: int):
         super().__init__(f, spec, rows)
         self.raised, self.largest, self.worth = self.reader.integers
         self.scales_of_row, self.sums_of_row = _scales_of_row(spec), _sums_of_row(spec)
         # a word's high halves need no shift when they are summed on their own: worth it where few rows share the codes
-        self.halves = rows <= FEW_ROWS and isinstance(self.layout.quantized.element, Integer) and self.layout.planes == (4,)
+        if not spec.zero_points:
+            self.products = matrix_products(f, self.reader, rows, spec.row_stride, spec.sum_group)
+        integers = isinstance(self.layout.quantized.element, Integer)
+        self.halves = (
+            rows <= FEW_ROWS
+            and integers
+            and self.layout.planes == (4,)
+            and self.products is None
+            and f.machine.largest_unsigned >= LARGEST_HIGH_HALF
+        )
         self.one_run = self.layout.k <= spec.sum_group and self.layout.quantized.minimum is None
 
     def block(self, place: _Place, length: int, levels: list[Vectors | None], total: Vectors) -> Vectors:
@@ -536,6 +562,9 @@ class _Integers(_Block):
     ) -> Vectors:
         """A run of whole chunks, the last of which may be short."""
         run = _Run(place, length, *parameters)
+        if self.products is not None:
+            sums = self.products.sums(place.w, place.q, length)
+            return self.flush(run, [self.f.add(a, b) for a, b in zip(self.start(run), sums, strict=True)], total)
         layout, chunk = self.layout, self.layout.chunk
         unroll = max(1, self.spec.schedule.k_unroll // steps_of(chunk))
         accumulators = self.start(run)
@@ -586,7 +615,7 @@ class _Integers(_Block):
         for step in range(start // STEP, steps_of(start + count)):
             high = self.halves and step % 2 == 1
             codes = self.reader.high_halves(words, step) if high else self.reader.bytes(words, step)
-            first, largest = (self.sums_of_step * vectors, 240) if high else (0, self.largest)
+            first, largest = (self.sums_of_step * vectors, LARGEST_HIGH_HALF) if high else (0, self.largest)
             there = min(STEP, start + count - STEP * step)
             for row in range(self.sums_of_step):
                 if row < self.rows:
@@ -703,8 +732,8 @@ class _Floats(_Block):
     def __init__(self, f: Function, spec: Matmul, rows: int):
         super().__init__(f, spec, rows)
         self.sums_of_row = _sums_of_row(spec)
-        block = rows * self.vectors
-        self.chains = 4 if block <= 2 else 2 if block <= 4 else 1  # enough additions at once to hide their latency
+        # enough additions at once to hide their latency; the same for all blocks of rows, as the order of additions
+        self.chains = max(1, 4 // self.vectors)
 
     def block(self, place: _Place, length: int, levels: list[Vectors | None], total: Vectors) -> Vectors:
         """Groups of a block one after the other."""
@@ -731,7 +760,10 @@ class _Floats(_Block):
         count = self.rows * self.vectors
         parts = [sums[start : start + count] for start in range(0, len(sums), count)]
         while len(parts) > 1:
-            parts = [[self.f.fadd(a, b) for a, b in zip(x, y, strict=True)] for x, y in zip(parts[::2], parts[1::2], strict=True)]
+            parts = [
+                [self.f.fadd(a, b) for a, b in zip(x, y, strict=True)]
+                for x, y in zip(parts[::2], parts[1::2], strict=True)
+            ]
         return parts[0]
 
     def group(self, place: _Place, length: int) -> Vectors:
@@ -746,12 +778,18 @@ class _Floats(_Block):
             for start in range(0, count, chunk):
                 own = min(chunk, count - start)
                 words = self.reader.words(f.at(at.w, layout.codes_bytes(start)), own)
-                sums = self.products(words, f.at(at.q, 4 * start), 0, own, sums)
+                sums = self.products(words, f.at(at.q, self.itemsize * start), 0, own, sums)
             return sums
 
         sums = self.fresh()
         if turns:
-            sums = f.for_(0, turns, 1, sums, lambda i, c: chunks(self.moved(place, i, unroll * size, unroll * chunk), unroll * chunk, c))
+            sums = f.for_(
+                0,
+                turns,
+                1,
+                sums,
+                lambda i, c: chunks(self.moved(place, i, unroll * size, unroll * chunk), unroll * chunk, c),
+            )
         done = turns * unroll
         if length > done * chunk:
             at = self.fixed(place, done * size, done * chunk)
@@ -817,7 +855,9 @@ class _Floats(_Block):
         whole = length // unroll
         sums = self.fresh()
         if whole:
-            sums = f.for_(0, whole, 1, sums, lambda i, c: self.dense_products(self.moved(place, i, size, unroll), unroll, c))
+            sums = f.for_(
+                0, whole, 1, sums, lambda i, c: self.dense_products(self.moved(place, i, size, unroll), unroll, c)
+            )
         left = length % unroll
         if left:
             at = self.fixed(place, whole * size, whole * unroll)
@@ -836,9 +876,63 @@ class _Floats(_Block):
                 self.multiply(reader.floats(place.w, k * layout.tile * dtype.itemsize, dtype), place.q, k, sums)
             return sums
         for k in range(0, count, 2):
-            pairs = [f.load(place.w, vec(I32, f.lanes), 2 * k * layout.tile + 4 * f.lanes * v) for v in range(self.vectors)]
+            pairs = [
+                f.load(place.w, vec(I32, f.lanes), 2 * k * layout.tile + 4 * f.lanes * v) for v in range(self.vectors)
+            ]
             first = [f.bitcast(f.shl(p, 16), self.kind) for p in pairs]
             self.multiply(first, place.q, k, sums)
             if k + 1 < count:
                 self.multiply([f.bitcast(f.and_(p, -(1 << 16)), self.kind) for p in pairs], place.q, k + 1, sums)
         return sums
+
+
+class _Pairs(_Floats):
+    """bf16 activations: products with bf16 codes, two at a time."""
+
+    itemsize = 2
+
+    def products(self, words: Words, q: SSAValue, start: int, count: int, sums: Vectors) -> Vectors:
+        """Add the products of k = start ... start + count - 1 of a chunk; activations after the last k are zeros."""
+        sums = list(sums)
+        for step in range(start // STEP, steps_of(start + count)):
+            for byte in range(2):
+                self.multiply_pair(self.reader.pairs(words, step, byte), q, 2 * step + byte, sums)
+        return sums
+
+    def multiply_pair(self, weights: Vectors, q: SSAValue, pair: int, sums: Vectors) -> None:
+        """Add the products of one pair of activations."""
+        f, chain = self.f, pair % self.chains * self.rows * self.vectors
+        for row in range(self.rows):
+            x = f.broadcast(f.load(q, I32, 2 * row * self.spec.row_stride + 4 * pair, align=2), f.lanes)
+            for v, w in enumerate(weights):
+                at = chain + row * self.vectors + v
+                sums[at] = f.dot2(sums[at], w, x)
+
+    def dense_products(self, place: _Place, count: int, sums: Vectors) -> Vectors:
+        """Add the products of `count` k."""
+        f, layout, reader = self.f, self.layout, self.reader
+        dtype = layout.dense
+        assert dtype is not None
+        sums = list(sums)
+        reader.prefetch(place.w, layout.block_bytes(count))
+        if dtype == BFLOAT16:
+            for pair in range(-(-count // 2)):
+                at = 4 * layout.tile * pair
+                words = [f.load(place.w, vec(I32, f.lanes), at + 4 * f.lanes * v) for v in range(self.vectors)]
+                self.multiply_pair(words, place.q, pair, sums)
+            return sums
+
+        def values(k: int) -> Vectors:
+            if k >= count:
+                return [f.splat(0.0, F32, f.lanes)] * self.vectors
+            return [reader.rounded(x) for x in reader.floats(place.w, k * layout.tile * dtype.itemsize, dtype)]
+
+        for step in range(steps_of(count)):
+            for byte in range(2):
+                both = zip(values(STEP * step + byte), values(STEP * step + byte + 2), strict=True)
+                self.multiply_pair([reader.packed(a, b) for a, b in both], place.q, 2 * step + byte, sums)
+        return sums
+
+
+_KINDS: dict[str, type[_Block]] = {"i8": _Integers, "f32": _Floats, "bf16": _Pairs}
+"""What activations may be."""

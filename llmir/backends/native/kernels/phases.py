@@ -152,6 +152,7 @@ def matmul_of(op: k.MatmulOp) -> Matmul:
         bias=op.bias is not None,
         columns=layout.n if both else None,
         out_stride=stride(op.output),
+        q_stride=None if op.activation.data == "bf16" else stride(op.input),
         schedule=Schedule(schedule.rows, schedule.n_block, schedule.k_unroll, schedule.prefetch),
     )
 
@@ -172,6 +173,7 @@ def quantize_rows(e: StepEmitter, op: k.QuantizeRowsOp, part: Part) -> None:
         form,
         None if op.scale is None else number(op.scale),
         encoded=op.encoded is not None,
+        q_stride=stride(op.codes),
     )
     e.call(generator, *map(e.value, (op.input, op.codes, op.scales, op.sums)), part.m0, part.m1)
 

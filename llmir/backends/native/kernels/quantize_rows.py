@@ -1,4 +1,4 @@
-"""What matrix kernels read of activations: rows of codes with their scales and sums (`QuantizeRows`), or sums (`SumRows`).
+"""What matrix kernels read of activations: codes with scales and sums (`QuantizeRows`), bf16 (`RoundRows`), sums (`SumRows`).
 
 `QuantizeRows` is `llm.quantize` of rows [M, K] of float32, bit for bit: NAME(x, q, s, sums, m0, m1) writes for rows
 m0 ... m1 - 1
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F16, F32, I8, I32, I64, PTR, Function, ModuleBuilder, vec
+from llmir.backends.native.builder import BF16, F16, F32, I8, I16, I32, I64, PTR, Function, ModuleBuilder, vec
 from llmir.formats.elements import Integer
 from llmir.formats.native_tiles import BFLOAT16
 from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat
@@ -174,6 +174,62 @@ class SumRows:
         return self.name
 
 
+@dataclass(frozen=True)
+class RoundRows:
+    """Rows of `k` float32 rounded to bf16, for `Matmul` with bf16 activations: NAME(x, q, sums, m0, m1).
+
+    q is bf16 [M, stride], stride being k filled up with zeros to whole fours. Of four successive values the second and
+    third are exchanged unless `natural`: dot products of pairs then take codes as they lie in a word's bytes. sums
+    f32 [M, k / group] are those of the rounded values.
+    """
+
+    k: int
+    group: int
+    natural: bool = False
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return f"round_rows_{self.k}_{self.group}{'_natural' if self.natural else ''}"
+
+    @property
+    def stride(self) -> int:
+        """Elements of a row of q."""
+        return -(-self.k // 4) * 4
+
+    def emit(self, m: ModuleBuilder) -> str:
+        """Add the function, unless it is there; its name."""
+        if m.has(self.name):
+            return self.name
+        with m.function(self.name, [("x", PTR), ("q", PTR), ("sums", PTR), ("m0", I64), ("m1", I64)]) as f:
+            order = [i if self.natural else 4 * (i // 4) + (0, 2, 1, 3)[i % 4] for i in range(f.lanes)]
+            sums = -(-self.k // self.group)
+
+            def rounded(at: object, offset: int, count: int) -> SSAValue:
+                x, q = at  # pyright: ignore
+                value = load(f, x, offset, count)  # pyright: ignore
+                bits = f.bitcast(f.fptrunc(f.shuffle(value, value, order), BF16), vec(I16, f.lanes))
+                whole = -(-count // 4) * 4
+                if whole == f.lanes:
+                    f.store(bits, q, 2 * offset)  # pyright: ignore
+                else:
+                    f.store_partial(bits, q, whole, 2 * offset)  # pyright: ignore
+                return f.bitcast(f.shl(f.zext(bits, I32), 16), vec(F32, f.lanes))
+
+            def row(m: SSAValue, _: list[SSAValue]) -> None:
+                x, q = f.at(f.args["x"], f.mul(m, 4 * self.k)), f.at(f.args["q"], f.mul(m, 2 * self.stride))
+                out = f.at(f.args["sums"], f.mul(m, 4 * sums))
+                over_spans(
+                    f, self.k, self.group, f.splat(0.0, F32, f.lanes), f.fadd, rounded,
+                    lambda at, values: store_reduced(f, at, values, f.fadd),
+                    x, out, (q, 2),
+                )  # fmt: skip
+
+            f.for_(f.args["m0"], f.args["m1"], 1, [], row)
+            f.ret()
+        return self.name
+
+
 # -- pieces --
 
 
@@ -207,9 +263,7 @@ def reduce_each(f: Function, vectors: Sequence[SSAValue], combine: Combine) -> S
             low = [s + i for s in both for i in range(half)]
             pairs = [(a, b, low) for a, b in zip(parts[::2], parts[1::2], strict=True)]
             segments *= 2
-        parts = [
-            combine(f.shuffle(a, b, mask), f.shuffle(a, b, [i + half for i in mask])) for a, b, mask in pairs
-        ]
+        parts = [combine(f.shuffle(a, b, mask), f.shuffle(a, b, [i + half for i in mask])) for a, b, mask in pairs]
         width = half
     return parts[0]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F16, F32, I8, I16, I32, Function, vec
+from llmir.backends.native.builder import BF16, F16, F32, I8, I16, I32, Function, vec
 from llmir.formats.codebooks import Codebook
 from llmir.formats.elements import Element, Integer
 from llmir.formats.minifloats import Layout, Minifloat
@@ -24,6 +24,9 @@ Words = list[list[Vectors]]
 
 SIGN = -(1 << 31)
 """The sign bit of a 32-bit lane."""
+
+MANTISSA = 23
+"""Bits of a float32's mantissa."""
 
 TABLE = 16
 """Entries of a table that machines look up in."""
@@ -139,6 +142,9 @@ class TileReader:
 
     def _value(self, words: Words, step: int, byte: int, v: int) -> SSAValue:
         f, element, planes = self.f, self.layout.quantized.element, self.layout.planes
+        if isinstance(element, Integer) and len(planes) == 1:
+            fields = 8 // planes[0]
+            return self._integer_value(words[0][step // fields][v], 8 * byte + step % fields * planes[0])
         if element.bits <= 4:
             entries = [float(x) for x in _entries(element, self.layout.raised)]
             if len(planes) == 1:  # bits above the code do not matter: the table repeats
@@ -156,6 +162,20 @@ class TileReader:
                 return minifloat_value(f, code, element.layout)
             case Codebook():
                 return self._large_table(code, element.values)
+
+    def _integer_value(self, word: SSAValue, low: int) -> SSAValue:
+        """The integer in the bits from `low` on of each lane, as a float: those bits as mantissa of a larger one, less that.
+
+        It takes a logical operation and a subtraction, which many machines do beside multiplications.
+        """
+        f, layout = self.f, self.layout
+        bits = layout.quantized.element.bits
+        if low + bits > MANTISSA:
+            word, low = f.lshr(word, 16), low - 16
+        base = 2.0 ** (MANTISSA - low)  # whose bit `low` is worth 1
+        mantissa = f.and_(word, ((1 << bits) - 1) << low)
+        whole = f.or_(mantissa, int(np.float32(base).view(np.int32)))
+        return f.fsub(f.bitcast(whole, vec(F32, f.lanes)), base + layout.raised)
 
     def _code(self, words: Words, step: int, byte: int, v: int) -> SSAValue:
         """A code in each lane, nothing else."""
@@ -177,6 +197,35 @@ class TileReader:
             part = f.lookup(f.vector(values[start : start + TABLE], F32), code)
             found = f.select(f.cmp("uge", code, start), part, found)
         return found
+
+    def pairs(self, words: Words, step: int, byte: int) -> Vectors:
+        """The codes of k = 4 step + byte and of k + 2 as bf16 in the halves of a lane, `byte` being 0 or 1."""
+        f, element, planes = self.f, self.layout.quantized.element, self.layout.planes
+        if len(planes) > 1 or element.bits > 4:
+            values = [self.values(words, step, byte), self.values(words, step, byte + 2)]
+            if isinstance(element, Codebook):
+                values = [[self.rounded(x) for x in half] for half in values]
+            return [self.packed(low, high) for low, high in zip(*values, strict=True)]
+        entries = [float(x) for x in _entries(element, self.layout.raised)]
+        table = f.vector(entries * (TABLE // len(entries)), BF16)
+        fields, width = 8 // planes[0], planes[0]
+        shift = 8 * byte + step % fields * width
+        halves = [f.bitcast(word, vec(I16, 2 * f.lanes)) for word in words[0][step // fields]]
+        indices = [f.lshr(half, shift) if shift else half for half in halves]
+        return [f.bitcast(f.lookup(table, index), vec(I32, f.lanes)) for index in indices]
+
+    def rounded(self, value: SSAValue) -> SSAValue:
+        """A finite float32 rounded to what bf16 holds."""
+        f = self.f
+        bits = f.bitcast(value, vec(I32, f.lanes))
+        bits = f.add(f.add(bits, 0x7FFF), f.and_(f.lshr(bits, 16), 1))
+        return f.bitcast(f.and_(bits, -(1 << 16)), vec(F32, f.lanes))
+
+    def packed(self, low: SSAValue, high: SSAValue) -> SSAValue:
+        """Two float32 that bf16 holds as bf16 in the halves of a lane."""
+        f = self.f
+        first, second = (f.bitcast(value, vec(I32, f.lanes)) for value in (low, high))
+        return f.or_(f.lshr(first, 16), second)
 
     # -- parameters --
 

@@ -50,8 +50,8 @@ def expected(
 @elements
 @pytest.mark.parametrize("head_dim", [64, 20, 3])
 def test_rows_at_a_position(element: str, head_dim: int, chosen: Machine) -> None:
-    """Whole caches, to the byte: two heads, rows that begin and end within a block."""
-    x = np.random.default_rng(0).normal(size=(11, 2 * head_dim)).astype(np.float32) * 20
+    """Whole caches, to the byte: two heads, rows that begin and end within a block, whole blocks between."""
+    x = np.random.default_rng(0).normal(size=(37, 2 * head_dim)).astype(np.float32) * 20
     x[3] = 0
     got = filled(x, element, chosen, 13, head_dim)
     for a, b in zip(got, expected(x, element, chosen, 13, head_dim), strict=True):
@@ -72,14 +72,14 @@ def test_every_exponent(element: str) -> None:
 
 
 @settings(max_examples=15)
-@given(st.integers(0, 40), st.integers(0, 40), st.sampled_from(ELEMENTS))
-def test_ranges(a: int, b: int, element: str) -> None:
+@given(st.integers(0, 40), st.integers(0, 40), st.sampled_from(ELEMENTS), st.sampled_from([8, 32]))
+def test_ranges(a: int, b: int, element: str, head_dim: int) -> None:
     """Rows and heads in parts give the same bytes, each part writing its own only."""
-    x = np.random.default_rng(1).normal(size=(40, 3 * 8)).astype(np.float32)
-    whole = filled(x, element, HERE[0], 5, 8)
-    layout = CacheLayout(3, 8, element, HERE[0].lanes)
+    x = np.random.default_rng(1).normal(size=(40, 3 * head_dim)).astype(np.float32)
+    whole = filled(x, element, HERE[0], 5, head_dim)
+    layout = CacheLayout(3, head_dim, element, HERE[0].lanes)
     parts = [np.zeros(layout.bytes(48), np.uint8) for _ in range(2)]
-    spec = AppendCache(3, 8, element, 24, 24)
+    spec = AppendCache(3, head_dim, element, 3 * head_dim, 3 * head_dim)
     cuts = sorted((a, b))
     for start, stop in zip([0, *cuts], [*cuts, 40], strict=True):
         for head in range(3):

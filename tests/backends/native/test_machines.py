@@ -1,0 +1,266 @@
+"""Matrix kernels for every machine: the same bits as here, by the instructions the machine has.
+
+Code for Arm runs in an emulator. Where no processor and no emulator runs a machine's code, its kernels are interpreted
+at the `vk` level, and its assembly is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from native_kernels import EMULATED, HERE
+
+from llmir.backends.native import jit, matrix_registers
+from llmir.backends.native.builder import PTR, ModuleBuilder
+from llmir.backends.native.kernels.matmul import Matmul, Schedule
+from llmir.backends.native.llvm_text import llvm_text
+from llmir.backends.native.vk_to_llvm import lower_module
+from llmir.dialects.vk import TILE_DOTS
+from llmir.errors import InputError
+from llmir.formats.native_tiles import TileLayout
+from llmir.targets.host import host_machine, machine, missing_features
+from llmir.targets.machine import Machine
+from tests import emulator, native, native_matmul
+from tests.native_matmul import Case, activation_format, multiply, public
+from tests.native_weights import FORMS, random_weight
+from tests.vk_interpreter import interpret
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+CASES: tuple[tuple[str, int, int | None, int], ...] = (
+    ("i4_g32", 96, 32, 1),
+    ("i4_g32", 96, 32, 7),
+    ("i4_channel", 200, None, 6),
+    ("i8_channel", 200, None, 5),
+    ("i8_g64_zp", 128, 32, 4),
+    ("ui4_g32_zp4", 96, None, 4),
+    ("ui4_g32_min", 96, 32, 2),
+    ("iq4_nl_g32", 96, 32, 2),
+    ("i5_g20", 100, 20, 2),
+    ("q3_k", 256, 32, 2),
+    ("q6_k", 256, 32, 3),
+)
+"""Forms of weights, K, groups of activations, rows."""
+COLUMNS = 40
+
+
+def case_for(chosen: Machine, name: str, k: int, act_group: int | None, rows: int, schedule: Schedule) -> Case:
+    """The same weight and activations for every machine, in tiles of two registers."""
+    form = FORMS[name]
+    weight = random_weight(form, COLUMNS, k, np.random.default_rng(rows + k))
+    spec = Matmul(TileLayout(COLUMNS, k, form, 2 * chosen.lanes), "i8", act_group, schedule=schedule)
+    x = np.random.default_rng(k).standard_normal((rows, k)).astype(np.float32)
+    return Case(spec, weight, x, activation_format(act_group))
+
+
+@cache
+def here(name: str, k: int, act_group: int | None, rows: int) -> bytes:
+    """What the best machine here gives; `test_native_matmul` compares it with float64 and exact integers."""
+    chosen = HERE[0]
+    return multiply(ModuleBuilder(chosen), case_for(chosen, name, k, act_group, rows, Schedule(4, 2, 8)))[0].tobytes()
+
+
+def run_as(chosen: Machine) -> Callable[..., None]:
+    """`tests.native.run` with the instructions of another machine than the kernels are written for."""
+
+    def run(module: ModuleBuilder, name: str, *arguments: Array | None) -> None:
+        text = llvm_text(lower_module(module.module, chosen))
+        native.run_code(native.library(text, chosen), name, *arguments)
+
+    return run
+
+
+OTHERS = [m for m in HERE[1:] if m.architecture == HERE[0].architecture]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}-{c[3]}")
+@pytest.mark.parametrize("chosen", [*OTHERS, *EMULATED], ids=lambda m: m.name)
+def test_bits_are_the_same(chosen: Machine, case: tuple[str, int, int | None, int]) -> None:
+    if chosen in EMULATED and emulator.MISSING:
+        pytest.skip(f"no {', '.join(emulator.MISSING)} for Arm code")
+    found, _ = multiply(ModuleBuilder(chosen), case_for(chosen, *case, Schedule(4, 2, 8)))
+    assert found.tobytes() == here(*case)
+
+
+@pytest.mark.skipif(bool(missing_features(machine("x86-avx512-vnni"))), reason="no AVX512-VNNI")
+@pytest.mark.parametrize("case", CASES[:5], ids=lambda c: f"{c[0]}-{c[3]}")
+def test_kernels_for_avx_vnni(monkeypatch: pytest.MonkeyPatch, case: tuple[str, int, int | None, int]) -> None:
+    """AVX-VNNI's instruction is AVX512-VNNI's in another encoding: kernels for it run with the latter."""
+    written_for, run_by = machine("x86-avx-vnni"), host_machine("x86-avx512-vnni")
+    monkeypatch.setattr(native_matmul, "run", run_as(run_by))
+    found, _ = multiply(ModuleBuilder(written_for), case_for(written_for, *case, Schedule(4, 2, 8)))
+    assert found.tobytes() == here(*case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("i8_channel", 200, None, 33),  # 64 and 8 k in registers of 16 and 1 rows
+        ("i8_g64_zp", 128, 32, 8),
+        ("i4_g32", 96, 32, 27),
+        ("i4_channel", 200, None, 16),
+        ("ui4_g32_zp4", 96, None, 12),
+        ("q4_k", 256, 32, 8),
+    ],
+    ids=lambda c: f"{c[0]}-{c[3]}",
+)
+def test_matrix_registers(monkeypatch: pytest.MonkeyPatch, case: tuple[str, int, int | None, int]) -> None:
+    """Interpreted, kernels for AMX give the bits of those that run here."""
+    expected = here(*case)
+    counts: dict[str, int] = {}
+
+    def run(module: ModuleBuilder, name: str, *arguments: Array | None) -> None:
+        counts.update(interpret(module, name, *arguments))
+
+    monkeypatch.setattr(native_matmul, "run", run)
+    amx = machine("x86-amx")
+    found, _ = multiply(ModuleBuilder(amx), case_for(amx, *case, Schedule(32, 2, 8)))
+    assert found.tobytes() == expected
+    assert counts["vk.tile_dot"] > 0
+
+
+def test_registers_take_what_they_unpack_once() -> None:
+    """4-bit codes of a block of 32 rows go to the stack as often as those of one of 16."""
+    amx = machine("x86-amx")
+    texts: list[str] = []
+    for rows in (16, 32):
+        case = case_for(amx, "i4_channel", 64, None, rows, Schedule(rows, 1, 8))
+        module = ModuleBuilder(amx)
+        case.spec.emit(module)
+        texts.append(str(module.functions[f"{case.spec.name}_rows{rows}"]))
+    stores = [len(re.findall(r"vk\.store .* : vector<16xi32>", text)) for text in texts]
+    assert stores == [32, 32]
+
+
+@pytest.mark.parametrize("kind", TILE_DOTS)
+@pytest.mark.parametrize(("rows", "columns", "steps"), [(16, 16, 16), (5, 3, 7), (1, 1, 1)])
+def test_products_of_registers(kind: str, rows: int, columns: int, steps: int) -> None:
+    """c + a b of the matrices that the registers stand for."""
+    rng = np.random.default_rng(rows)
+    module = ModuleBuilder(machine("x86-amx"))
+    with module.function("f", [("a", PTR), ("b", PTR), ("c", PTR)], public=True) as f:
+        a = f.tile_load(f.args["a"], 4 * steps, rows, 4 * steps)
+        b = f.tile_load(f.args["b"], 4 * columns, steps, 4 * columns)
+        c = f.tile_load(f.args["c"], 4 * columns, rows, 4 * columns)
+        f.tile_store(f.tile_dot(kind, c, a, b), f.args["c"], 4 * columns)
+    module.module.verify()
+    if kind == "bf16":
+        a, b = (rng.integers(-8, 9, (m, 2 * n)).astype(np.float32) for m, n in ((rows, steps), (steps, columns)))
+        c = rng.integers(-9, 9, (rows, columns)).astype(np.float32)
+        product = c + a @ b.reshape(steps, columns, 2).transpose(0, 2, 1).reshape(2 * steps, columns)
+        stored = [x.astype(ml_dtypes.bfloat16) for x in (a, b)]
+    else:
+        kinds = [np.int8 if kind[n] == "s" else np.uint8 for n in (0, 2)]
+        shapes = (rows, 4 * steps), (steps, 4 * columns)
+        stored = [
+            rng.integers(np.iinfo(t).min, np.iinfo(t).max, s, t, endpoint=True)
+            for t, s in zip(kinds, shapes, strict=True)
+        ]
+        a, b = (x.astype(np.int64) for x in stored)
+        c = rng.integers(-1000, 1000, (rows, columns), np.int32)
+        product = c + a @ b.reshape(steps, columns, 4).transpose(0, 2, 1).reshape(4 * steps, columns)
+    interpret(module, "f", *stored, c)
+    assert np.array_equal(c, product)
+
+
+# -- assembly --
+
+
+def assembly(name: str, form: str, rows: int, act_group: int | None = 32) -> str:
+    """The code of a matmul for a machine."""
+    chosen = machine(name)
+    spec = case_for(chosen, form, 128, act_group, rows, Schedule(rows, 1, 8)).spec
+    module = ModuleBuilder(chosen)
+    public(module, spec.emit(module))
+    return jit.assembly(jit.module_text(module), chosen)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "rows", "has", "has_not"),
+    [
+        ("x86-avx2", "i4_g32", 4, ("vpmaddubsw", "vpmaddwd", "ymm"), ("vpdpbusd", "zmm")),
+        ("x86-avx2", "i4_g32", 1, ("vpmaddubsw", "vpmaddwd", "ymm"), ("vpdpbusd", "vpmulld")),
+        ("x86-avx2", "i8_channel", 4, ("vpmaddwd", "ymm"), ("vpmaddubsw", "vpdpbusd", "zmm")),
+        ("x86-avx-vnni", "i4_g32", 4, ("{vex}\tvpdpbusd", "ymm"), ("vpmaddubsw", "zmm", "%k1")),
+        ("x86-avx-vnni", "i8_channel", 1, ("{vex}\tvpdpbusd", "ymm"), ("vpmaddubsw", "zmm", "%k1")),
+        ("x86-avx512-vnni", "i8_channel", 4, ("vpdpbusd", "zmm"), ("{vex}", "vpmaddubsw")),
+        ("x86-amx", "i8_channel", 32, ("ldtilecfg", "tileloadd", "tdpbsud", "tilestored", "tilerelease"), ()),
+        ("x86-amx", "i4_g32", 16, ("ldtilecfg", "tileloadd", "tdpbsud", "tilestored", "tilerelease"), ()),
+        ("x86-amx", "i4_g32", 4, ("vpdpbusd",), ("tdpbsud", "ldtilecfg")),
+        ("arm-neon-dotprod", "i4_g32", 4, ("sdot",), ("usdot", "usmmla")),
+        ("arm-neon-dotprod", "i8_channel", 4, ("sdot", "eor"), ("usdot", "usmmla")),
+        ("arm-i8mm", "i4_g32", 1, ("usdot",), ("usmmla",)),
+        ("arm-i8mm", "i4_g32", 8, ("usmmla", "zip1", "uzp1"), ()),
+        ("arm-i8mm", "i8_channel", 8, ("usmmla",), ()),
+    ],
+)
+def test_instructions(name: str, form: str, rows: int, has: tuple[str, ...], has_not: tuple[str, ...]) -> None:
+    text = assembly(name, form, rows, None if "channel" in form else 32)
+    for instruction in has:
+        assert instruction in text, instruction
+    for instruction in has_not:
+        assert instruction not in text, instruction
+
+
+@pytest.mark.parametrize("rows", [32, 16])
+def test_matrix_registers_do_not_spill(rows: int) -> None:
+    """Accumulators stay in registers: they are stored once, at the end."""
+    text = assembly("x86-amx", "i8_channel", rows, None)
+    block = text[text.index(f"_rows{rows}:") :]
+    block = block[: block.index("tilerelease")]
+    assert block.count("tilestored") == 2 * -(-rows // 16)
+
+
+@pytest.mark.parametrize(
+    ("triple", "cpu"),
+    [
+        ("riscv64-unknown-linux-gnu", "generic-rv64"),
+        ("aarch64-unknown-linux-gnu", "generic"),
+        ("x86_64-unknown-linux-gnu", "generic"),
+        ("powerpc64le-unknown-linux-gnu", "ppc64le"),
+    ],
+)
+def test_any_processor_llvm_knows(triple: str, cpu: str) -> None:
+    """The scalar machine's code is an object file for others too."""
+    chosen = replace(machine("scalar"), triple=triple, cpu=cpu)
+    module = ModuleBuilder(chosen)
+    public(module, case_for(chosen, "i4_g32", 64, 32, 2, Schedule(2, 1, 8)).spec.emit(module))
+    data = jit.compile_text(jit.module_text(module), chosen)
+    numbers = {"riscv64": 243, "aarch64": 183, "x86_64": 62, "powerpc64le": 21}  # e_machine
+    assert data[:4] == b"\x7fELF"
+    assert int.from_bytes(data[18:20], "little") == numbers[triple.split("-")[0]]
+
+
+# -- what this processor or its system has not --
+
+
+def test_registers_the_system_does_not_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix_registers, "_request", lambda: 95)
+    with pytest.raises(InputError, match=r"'x86-amx' needs AMX's matrix registers, which .* does not give this process"):
+        matrix_registers.request_matrix_registers(machine("x86-amx"))
+    matrix_registers.request_matrix_registers(machine("x86-avx512-vnni"))
+
+
+def test_code_for_another_processor_is_refused_before_it_runs() -> None:
+    chosen = next(machine(n) for n in ("x86-amx", "arm-i8mm") if missing_features(machine(n)))
+    module = ModuleBuilder(chosen)
+    with module.function("f", [], public=True) as f:
+        f.ret()
+    data = jit.compile_text(jit.module_text(module), chosen)
+    with pytest.raises(InputError, match=rf"machine '{chosen.name}' needs .*, which this processor has not"):
+        jit.Library(data, chosen)
+
+
+def test_machines_without_matrix_registers_refuse_them() -> None:
+    module = ModuleBuilder(machine("x86-avx512-vnni"))
+    with module.function("f", [("p", PTR)], public=True) as f:
+        f.tile_store(f.tile_zero(16, 64), f.args["p"], 64)
+    with pytest.raises(InputError, match="needs matrix registers, which machine 'x86-avx512-vnni' has not"):
+        jit.module_text(module)
