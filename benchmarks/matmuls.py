@@ -1,11 +1,13 @@
-"""Single matrix multiplications of 4- and 8-bit weights, against ONNX Runtime's MatMulNBits and OpenVINO.
+"""Single matrix multiplications of 4-bit weights, against ONNX Runtime's MatMulNBits and OpenVINO.
 
-    python benchmarks/matmuls.py [--shapes 1x4096x4096,...] [--groups 32,128] [--threads 1,2] [--repeats 15] [--peers ort,ov]
+    python benchmarks/matmuls.py [--shapes 1x4096x4096,...] [--groups 32,128] [--threads 1,2] [--repeats 15]
+        [--peers ort,ov] [--cold-gemm] [--int8]
 
-Every time includes the quantization of the activations: to 8 bits in groups as large as the weight's, which is what both
-peers do (accuracy_level 4; DYNAMIC_QUANTIZATION_GROUP_SIZE). `warm` multiplies by the same weight again and again,
+Every time includes the quantization of the activations: to 8 bits in groups as large as the weight's, which is what
+both peers do (accuracy_level 4; DYNAMIC_QUANTIZATION_GROUP_SIZE). `warm` multiplies by the same weight again and again,
 `cold` by others in turn, more than caches hold. Times are the best of many short bursts, ours and the peers' in turn.
-Needs onnx, onnxruntime and openvino for the peers.
+`--int8` instead measures 8-bit weights against the most byte products that generated code reaches. Needs onnx,
+onnxruntime and openvino for the peers.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
 from bursts import Bursts
+
 from llmir.backends.native import jit
 from llmir.backends.native.builder import I64, PTR, ModuleBuilder
 from llmir.backends.native.control import BARRIER_SPINS, CONTROL_BYTES
@@ -335,9 +337,8 @@ def report(args: argparse.Namespace) -> None:
                         flush=True,
                     )
     for name, values in ratios.items():
-        print(
-            f"{name}: geometric mean {statistics.geometric_mean(values):.2f}, least {min(values):.2f}, {len(values)} rows"
-        )
+        mean = statistics.geometric_mean(values)
+        print(f"{name}: geometric mean {mean:.2f}, least {min(values):.2f}, {len(values)} rows")
     print(f"load {os.getloadavg()}")
 
 

@@ -9,8 +9,8 @@ prints LLVM IR any LLVM tool compiles to the same code. Flags that promise somet
 `fastmath<...>`) are refused, as are functions with more than one result.
 
 Options:
-    machine: the machine to lower for, instead of the one in the module's `vk.machine`: a target's name, with `+option`
-        for what only some such processors have (`x86-avx512-vnni+bf16`); `scalar` uses no special instruction.
+  machine   the machine to lower for, instead of the one in the module's `vk.machine`: a target's name, with `+option`
+            for what only some such processors have (`x86-avx512-vnni+bf16`); `scalar` uses no special instruction
 """
 
 from __future__ import annotations

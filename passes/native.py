@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from xdsl.dialects.builtin import ModuleOp
 
 from llmir.backends.native import jit
-from llmir.backends.native.cached_session import cached_session, load
+from llmir.backends.native.cached_session import cached_session
 from llmir.backends.native.cores import usable_cores
+from llmir.backends.native.memory import Memory
 from llmir.backends.native.packed_weights import fingerprint, packed_bytes, packed_parts
 from llmir.backends.native.planning import plan_of
 from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, in_memory, program_key
@@ -41,21 +42,46 @@ def compile_native(
     `source` identifies the program, its text and its values; without it all of them are read to make sure.
     UnsupportedProgram says what has no native kernel.
     """
-    machine, cache = host_machine(), cache or ProgramCache()
+    machine, team, cache = host_machine(), threads or usable_cores(), cache or ProgramCache()
     identity = str(module).encode() + fingerprint(module, store) if source is None else source
     key = program_key(machine, identity, kv_cache, activation)
-    session = cached_session(cache, key, machine, threads)
+    session = cached_session(cache, key, machine, team)
     if session is not None:
         return session
-    with _no_garbage_collection():
-        return _compiled(module, store, machine, identity, (kv_cache, activation), key, cache, threads)
+    with _no_garbage_collection(), ThreadPoolExecutor(1) as pool:
+        own, lowered = store.view(), module.clone()
+        run_passes(native_pipeline(machine.name, kv_cache, activation).passes, LLMContext.new(own), lowered)
+        slots = "\n".join(str(op) for op in lowered.body.ops if isinstance(op, WeightOp))
+        weights_key = program_key(machine, identity, slots)
+        weights = pool.submit(_weights, cache, weights_key, lowered, own, team)  # packed while LLVM works
+        compiled = cache.program(key)
+        if compiled is None:
+            compiled = compile_steps(lowered, own, machine, weights_key)
+            cache.put_program(key, compiled)
+        return NativeSession(compiled.plan, jit.Library(compiled.object, machine), weights.result(), team)
 
 
-def native_pipeline(machine: Machine, kv_cache: str = "f16", activation: str = "f32") -> Pipeline:
-    """What a program goes through before it is lowered to vectors: `llmir-opt` shows each step of it."""
-    return Pipeline.parse(
-        f'fuse-quantized-ops,convert-llm-to-kernel{{target="{machine.name}" kv-cache={kv_cache} activation={activation}}}'
-    )
+def native_pipeline(target: str, kv_cache: str = "f16", activation: str = "f32") -> Pipeline:
+    """What a program goes through before it is lowered to vectors; `llmir-opt` shows each step of it."""
+    options = f'target="{target}" kv-cache={kv_cache} activation={activation}'
+    return Pipeline.parse(f"fuse-quantized-ops,convert-llm-to-kernel{{{options}}}")
+
+
+def compile_steps(lowered: ModuleOp, store: WeightStore, machine: Machine, weights_key: str) -> CompiledProgram:
+    """Machine code of a module at kernel level."""
+    builder, steps = lower_steps(lowered, machine)
+    data = jit.compile_text(jit.module_text(builder), machine)
+    return CompiledProgram(plan_of(lowered, lowered, store, steps), data, weights_key)
+
+
+def _weights(cache: ProgramCache, key: str, lowered: ModuleOp, store: WeightStore, threads: int) -> Memory:
+    """The packed weights of a module, kept in the cache if possible."""
+    size = packed_bytes(lowered)
+    found = cache.weights(key, size, threads)
+    if found is None:
+        cache.put_weights(key, size, packed_parts(lowered, lowered, store))
+        found = cache.weights(key, size, threads)
+    return found or in_memory(size, packed_parts(lowered, lowered, store))
 
 
 @contextmanager
@@ -68,42 +94,3 @@ def _no_garbage_collection() -> Generator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _compiled(
-    module: ModuleOp,
-    store: WeightStore,
-    machine: Machine,
-    identity: bytes,
-    options: tuple[str, str],
-    key: str,
-    cache: ProgramCache,
-    threads: int | None,
-) -> NativeSession:
-    lowered = module.clone()
-    run_passes(native_pipeline(machine, *options).passes, LLMContext.new(store.view()), lowered)
-    weights_key, size = program_key(machine, identity, slots_text(lowered)), packed_bytes(lowered)
-    with ThreadPoolExecutor(1) as pool:  # weights are packed while LLVM works
-        packing = pool.submit(cache.put_weights, weights_key, size, packed_parts(lowered, lowered, store))
-        compiled = cache.program(key)
-        if compiled is None:
-            compiled = compile_steps(lowered, store, machine, weights_key)
-            cache.put_program(key, compiled)
-        packing.result()
-    session = load(cache, compiled, machine, threads)
-    if session is not None:
-        return session
-    weights = in_memory(size, packed_parts(lowered, lowered, store))
-    return NativeSession(compiled.plan, jit.Library(compiled.object, machine), weights, threads or usable_cores())
-
-
-def slots_text(lowered: ModuleOp) -> str:
-    """What decides how weights are packed."""
-    return "\n".join(str(op) for op in lowered.body.ops if isinstance(op, WeightOp))
-
-
-def compile_steps(lowered: ModuleOp, store: WeightStore, machine: Machine, weights_key: str) -> CompiledProgram:
-    """Machine code of a module at kernel level."""
-    builder, steps = lower_steps(lowered, machine)
-    data = jit.compile_text(jit.module_text(builder), machine)
-    return CompiledProgram(plan_of(lowered, lowered, store, steps), data, weights_key)

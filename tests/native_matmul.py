@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from llmir.backends.native.builder import I64, PTR, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.matmul import Matmul
 from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows, SumRows
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
-from llmir.formats.native_tiles import BFLOAT16, TileLayout
+from llmir.formats.native_tiles import BFLOAT16
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
 from tests.native import run
 from tests.native_weights import real_weight

@@ -21,11 +21,14 @@ from llmir.backends.native.packed_file import write_packed
 from llmir.backends.native.packed_weights import fingerprint, packed_parts
 from llmir.backends.native.planning import plan_of
 from llmir.backends.native.steps_to_vk import emit_steps
+from llmir.dialects.kernel_steps import WeightOp
 from llmir.errors import InputError, UsageError
-from llmir.passes.convert_llm_to_kernel import convert
-from llmir.passes.native import slots_text
+from llmir.passes.native import native_pipeline
+from llmir.passes.pass_manager import run_passes
+from llmir.program.context import LLMContext
 from llmir.program.files import check_output, new_folder
 from llmir.program.program import Program
+from llmir.program.store import WeightStore
 from llmir.targets.host import machine
 from llmir.targets.machine import Machine
 
@@ -98,17 +101,17 @@ class CLibrary:
         kernel, InputError what else cannot be compiled.
         """
         linker = find_linker(self.machine) if self.linked else None
-        lowered = program.module.clone()
-        convert(lowered, self.target, self.kv_cache, self.activation)
-        key = hashlib.sha256(slots_text(lowered).encode() + fingerprint(lowered, program.weights)).digest()
-        model, data = self._compiled(program, lowered, key)
+        store, lowered = program.weights.view(), program.module.clone()
+        pipeline = native_pipeline(self.target, self.kv_cache, self.activation)
+        run_passes(pipeline.passes, LLMContext.new(store), lowered)
+        model, data = self._compiled(lowered, store)
         with new_folder(folder, self.files) as work:
             (work / self._object).write_bytes(data)
             if linker is not None:
                 link(linker, work / self._object, work / self.code)
                 (work / self._object).unlink()
             size = model.plan.weight_bytes
-            write_packed(work / self._weights, key, size, packed_parts(lowered, lowered, program.weights))
+            write_packed(work / self._weights, model.key, size, packed_parts(lowered, lowered, store))
             header = c_header(model, self.machine, program.name, " ".join(self.link_options(data)))
             (work / self.header).write_text(header, encoding="utf-8")
         return {name: (folder / name).stat().st_size for name in (self.code, self.header, self._weights)}
@@ -119,11 +122,13 @@ class CLibrary:
         code = f"-l{self.name}" if self.linked else self._object
         return [code, *(["-lm"] if more else []), "-pthread"]
 
-    def _compiled(self, program: Program, lowered: ModuleOp, key: bytes) -> tuple[CModel, bytes]:
+    def _compiled(self, lowered: ModuleOp, store: WeightStore) -> tuple[CModel, bytes]:
         """The functions, and the object file with them; nothing else in it can be called from outside."""
         m = ModuleBuilder(self.machine)
         steps = emit_steps(m, lowered)
-        model = CModel(self.name, plan_of(lowered, lowered, program.weights, steps), key)
+        slots = "\n".join(str(op) for op in lowered.body.ops if isinstance(op, WeightOp))
+        key = hashlib.sha256(slots.encode() + fingerprint(lowered, store)).digest()
+        model = CModel(self.name, plan_of(lowered, lowered, store, steps), key)
         model.emit(m)
         QuantizedMatMul().emit(m)
         LastError(LAST_ERROR).emit(m)

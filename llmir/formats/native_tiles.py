@@ -233,7 +233,8 @@ class TileLayout:
     @staticmethod
     def plane_words(width: int, length: int) -> int:
         """Words of a column in one plane of a chunk of `length` codes."""
-        return -(-(-(-length // STEP)) // (8 // width))
+        steps = -(-length // STEP)
+        return -(-steps // (8 // width))
 
     def block_bytes(self, length: int) -> int:
         """Of a block of `length` k."""
@@ -311,7 +312,8 @@ class TileLayout:
 
     def _refusal(self) -> str | None:
         if self.n < 1 or self.k < 1 or self.tile < 4 or self.tile % 2:
-            return f"tiles need rows, columns and an even number of at least 4 columns, got {self.n}, {self.k}, {self.tile}"
+            sizes = f"{self.n}, {self.k}, {self.tile}"
+            return f"tiles need rows, columns and an even number of at least 4 columns, got {sizes}"
         if not isinstance(self.form, QuantizedFormat):
             known = ", ".join(map(str, DENSE))
             return None if self.form in DENSE else f"tiles of floats are {known}, not {self.form}"
@@ -602,5 +604,10 @@ def common_run(layout: TileLayout, other: int | None) -> int:
     """
     if layout.dense is not None:
         return layout.k
-    run = layout.group if other is None else math.gcd(layout.group, other)
+    if other is None or other >= layout.k:
+        run = layout.group
+    elif layout.group >= layout.k:
+        run = other
+    else:
+        run = math.gcd(layout.group, other)
     return run if run % layout.chunk == 0 or run == layout.group else math.gcd(run, layout.chunk)

@@ -171,7 +171,7 @@ def _rows(op: tensor.ExtractSliceOp) -> Rows | None:
         return Rows(offsets[-1], sizes[-1])
     if len(sizes) != 3:
         return None
-    return Rows(offsets[-1], sizes[-1], source[-1] - 1, sizes[1])
+    return Rows(offsets[-1], sizes[-1], source[-1], sizes[1])
 
 
 def _gated(op: Operation, parts: dict[SSAValue, Part]) -> tuple[Product, list[Operation]] | None:

@@ -29,6 +29,7 @@ from llmir.errors import InputError, UnsupportedProgram
 from llmir.frontends.registry import open_model
 from llmir.passes.convert_llm_to_kernel import KernelConversionPass, convert
 from llmir.passes.pipeline import Pipeline
+from llmir.passes.steps.memory_plan import plan_memory
 from llmir.program.program import Program
 
 TARGET = "x86-avx512-vnni"
@@ -372,3 +373,28 @@ def test_target_without_schedules(tmp_path: Path) -> None:
     program = model_program(tmp_path, "llama")
     with pytest.raises(InputError, match=r"has no \[\[schedule\]\] for f32 inputs and weights of 32 bits"):
         convert(program.module, str(chip))
+
+
+def test_memory_of_a_loop_that_does_not_begin_with_a_barrier() -> None:
+    """What a loop's end still uses is not given to its beginning: no barrier lies between the two."""
+    rows, columns = (
+        "{cap = 1.0 : f32, split = #kernel.split<rows>}",
+        "{cap = 1.0 : f32, split = #kernel.split<columns 8>}",
+    )
+    x = 'memref<?x32xf32, "shared">'
+    buffers = "\n".join(f"%{n} = kernel.buffer {{offset = {128 * i} : i64}} : {x}" for i, n in enumerate("abc"))
+    phases = [
+        f"kernel.softcap(%{a}) into(%{b}) {how} : ({x}, {x}) -> ()"
+        for a, b, how in (("hidden", "a", rows), ("a", "b", columns), ("b", "c", rows), ("c", "hidden", rows))
+    ]
+    body = "\nkernel.barrier\n".join(phases[:3]) + f"\n{phases[3]}"
+    module = parse_module(
+        new_context(),
+        f"kernel.step @head(%hidden: {x}, %logits: {x}) {{\nkernel.loop %l = 0 to 2 {{\n{buffers}\n{body}\n}}\n}}",
+    )
+    step = next(op for op in module.body.ops if isinstance(op, StepOp))
+    step.verify()
+    plan_memory(step)
+    step.verify()
+    offsets = {op.output.name_hint: op.offset.value.data for op in step.walk() if isinstance(op, BufferOp)}
+    assert offsets["a"] != offsets["c"]

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from llmir.backends.native.cores import usable_cores
 from llmir.backends.native.jit import Library
-from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, program_key
+from llmir.backends.native.program_cache import ProgramCache, program_key
 from llmir.backends.native.session import NativeSession
 from llmir.program.folder import ProgramFolder
 from llmir.targets.host import host_machine
 from llmir.targets.machine import Machine
 
 
-def cached_session(cache: ProgramCache, key: str, machine: Machine, threads: int | None) -> NativeSession | None:
+def cached_session(cache: ProgramCache, key: str, machine: Machine, threads: int) -> NativeSession | None:
     """The session of a key; None when the program, or its packed weights, must be made first."""
     compiled = cache.program(key)
-    return None if compiled is None else load(cache, compiled, machine, threads)
-
-
-def load(cache: ProgramCache, compiled: CompiledProgram, machine: Machine, threads: int | None) -> NativeSession | None:
-    """The session of a program whose weights are packed in the cache; None when they are not."""
-    team = threads or usable_cores()
-    weights = cache.weights(compiled.weights, compiled.plan.weight_bytes, team)
+    if compiled is None:
+        return None
+    weights = cache.weights(compiled.weights, compiled.plan.weight_bytes, threads)
     if weights is None:
         return None
-    return NativeSession(compiled.plan, Library(compiled.object, machine), weights, team)
+    return NativeSession(compiled.plan, Library(compiled.object, machine), weights, threads)
 
 
 def cached_folder(
@@ -34,4 +30,5 @@ def cached_folder(
     if identity is None:
         return None
     machine = host_machine()
-    return cached_session(ProgramCache(), program_key(machine, identity, kv_cache, activation), machine, threads)
+    key = program_key(machine, identity, kv_cache, activation)
+    return cached_session(ProgramCache(), key, machine, threads or usable_cores())

@@ -182,8 +182,8 @@ def test_slots_of_layers_alternate_in_the_file():
     store = filled(stored)
     module = slots(
         "\n".join(
-            f"kernel.weight @{name} {{members = [[@{name}0], [@{name}1]], offset = {offset} : i64, stride = 256 : i64}} "
-            ': memref<16xf32, "weights">'
+            f"kernel.weight @{name} {{members = [[@{name}0], [@{name}1]], offset = {offset} : i64, stride = 256 : i64}}"
+            ' : memref<16xf32, "weights">'
             for name, offset in (("m", 64), ("n", 0))
         )
     )

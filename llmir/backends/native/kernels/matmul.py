@@ -1,20 +1,22 @@
 """out = x w^T of rows of activations and a weight in tiles (`llmir.formats.native_tiles`), for one row and for many.
 
-`Matmul.emit` writes NAME(w, q, s, sums, bias, out, m0, m1, t0, t1): rows m0 ... m1 - 1 of the result, tiles t0 ... t1 - 1.
-What it reads of the activations `QuantizeRows` (`i8`) or `SumRows` (`f32`) write:
+`Matmul.emit` writes NAME(w, q, s, sums, bias, out, m0, m1, t0, t1): rows m0 ... m1 - 1 of the result, tiles t0 ...
+t1 - 1. The activations are
 
-| activation | q         | s                                                  | sums                                       |
-|------------|-----------|----------------------------------------------------|--------------------------------------------|
-| i8         | i8 [M, K] | f32 [M, K / act_group], [M, 1] for one scale a row;   | i32 [M, K / sum_group], sums of codes         |
-|            |           | with zero points [M, 2, K / act_group], the second i32 |                                            |
-| f32        | f32 [M, K]| -                                                  | f32 [M, K / sum_group], if `needs_sums`       |
-| bf16       | `RoundRows`' | -                                                  | the same, of the rounded values               |
+| activation | q                     | s                      | sums                                       | by       |
+|------------|-----------------------|------------------------|--------------------------------------------|----------|
+| i8         | i8 [M, K]             | f32 [M, K / act_group] | i32 [M, K / sum_group], of codes           | Quantize |
+| f32        | f32 [M, K]            | -                      | f32 [M, K / sum_group], where `needs_sums` | Sum      |
+| bf16       | bf16                  | -                      | the same, of the rounded values            | Round    |
+
+They are written by `QuantizeRows`, `SumRows` and `RoundRows`. s is [M, 1] for one scale a row, and with zero points
+[M, 2, K / act_group], the second being i32 zero points.
 
 With i8 the codes of a run (k that share all parameters) are multiplied and summed exactly in int32, zero points of
 both sides are taken off exactly, and the sum is scaled in float32: where all of K is one run, (sum * s_x) * s_w, as
-`integer_product` of `llmir.semantics` says. With f32 the values of the codes are multiplied by the activations; the
-scale of a group is applied to its sum. With bf16 both are rounded to it (codes of integers and minifloats are exact) and multiplied in
-pairs, sums being float32.
+`integer_product` of `llmir.semantics` says. With f32 what the codes stand for is multiplied by the activations; the
+scale of a group is applied to its sum. With bf16 both are rounded to it (integers and minifloats are exact) and
+multiplied in pairs, sums being float32.
 
 The order of additions depends on the spec alone, not on M, the split or the row: a row's result is the same in any
 block of rows.
@@ -80,8 +82,8 @@ class Matmul:
     """A matrix multiplication; see the module. ValueError when kernels cannot compute it.
 
     `act_group` is how many k of the activations share a scale, None for all of a row. `columns` is how many columns
-    the result has (for gated epilogues those of the gate; by default all there are). Rows of the result are `out_stride`
-    elements apart, rows of q `q_stride`, next to each other by default; see `spread_stride`.
+    the result has (for gated epilogues those of the gate; by default all there are). Rows of the result are
+    `out_stride` elements apart, rows of q `q_stride`, next to each other by default; see `spread_stride`.
     """
 
     layout: TileLayout
@@ -173,6 +175,8 @@ class Matmul:
         element = layout.quantized.element
         if not isinstance(element, Integer) and integer_table(element) is None:
             return f"{element.name} codes are no multiples of one number and need f32 activations"
+        if self.sum_group % STEP and self.sum_group < min(layout.group, layout.k):
+            return f"groups of {layout.group} and {self.act_group} share runs of {self.sum_group}, no whole fours"
         # sums may wrap around on the way: only what comes out must fit
         asymmetric = layout.quantized.zero_point is not None or not isinstance(element, Integer)
         weight = 1 << (element.bits if asymmetric else element.bits - 1) if isinstance(element, Integer) else 255
@@ -182,7 +186,7 @@ class Matmul:
 
 
 def _emit_outer(m: ModuleBuilder, spec: Matmul) -> None:
-    """Blocks of tiles, in them blocks of rows, in them tiles: rows of a block first, then what is left in powers of 2."""
+    """Blocks of tiles, in them blocks of rows, in them tiles; the rows that are left over in powers of two."""
     rows = spec.schedule.rows
     sizes = [rows, *(size for size in (32, 16, 8, 4, 2, 1) if size < rows)]
     names = {size: _emit_block(m, spec, size) for size in sizes}
@@ -597,7 +601,7 @@ class _Integers(_Block):
         self, block: _Place, length: int, place: _Place, size: int, levels: list[Vectors | None], total: Vectors
     ) -> Vectors:
         """A chunk with several runs in it, of one group or of several."""
-        f, layout, run = self.f, self.layout, self.spec.sum_group
+        layout, run = self.layout, self.spec.sum_group
         words = self.reader.words(place.w, size)
         for start in range(0, size, run):
             count = min(run, size - start)

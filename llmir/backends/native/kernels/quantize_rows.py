@@ -1,4 +1,4 @@
-"""What matrix kernels read of activations: codes with scales and sums (`QuantizeRows`), bf16 (`RoundRows`), sums (`SumRows`).
+"""What matrix kernels read of activations: codes with scales (`QuantizeRows`), bf16 (`RoundRows`), sums (`SumRows`).
 
 `QuantizeRows` is `llm.quantize` of rows [M, K] of float32, bit for bit: NAME(x, q, s, sums, m0, m1) writes for rows
 m0 ... m1 - 1
@@ -120,7 +120,7 @@ class QuantizeRows:
         form, g = self.form, self.form.granularity
         if not isinstance(form.element, Integer) or form.minimum is not None:
             return f"activations are quantized to integers with or without zero points, not to {form.element.name}"
-        if g.group_rows is not None or (g.group_size is None) == (g.axis == 1) and g.axis is not None:
+        if g.group_rows is not None or ((g.group_size is None) == (g.axis == 1) and g.axis is not None):
             return "activations are quantized in groups along K, in rows, or as a whole"
         if form.zero_point is not None and not isinstance(form.zero_point, Integer):
             return "zero points of activations are integers"
@@ -128,9 +128,9 @@ class QuantizeRows:
             return "scales of activations are floats"
         if self.scale is not None and (g.group_size is not None or g.axis is not None):
             return "constant scales of activations are one for the whole tensor"
-        if form.scale == POWER_OF_TWO and self.scale is None:
-            if not form.symmetric or form.scale_rounding not in ("mx", "floor"):
-                return f"scales that are powers of two are rounded as mx or floor here, not {form.scale_rounding}"
+        floored = form.symmetric and form.scale_rounding in ("mx", "floor")
+        if form.scale == POWER_OF_TWO and self.scale is None and not floored:
+            return f"scales that are powers of two are rounded as mx or floor here, not {form.scale_rounding}"
         if self.scale is None and form.symmetric and not form.element.signed:
             return f"scales chosen from the values need signed codes or a zero point, {form.element.name} has neither"
         if self.encoded and self.scale is None:
@@ -247,7 +247,7 @@ def registers(f: Function, length: int) -> list[tuple[int, int]]:
 
 
 def reduce_each(f: Function, vectors: Sequence[SSAValue], combine: Combine) -> SSAValue:
-    """The lanes of each vector combined: lane i of the result is that of vector i; there may be more lanes than that."""
+    """The lanes of each vector combined: lane i of the result is that of vector i. There may be more lanes."""
     parts = list(vectors)
     while len(parts) & (len(parts) - 1):
         parts.append(parts[-1])

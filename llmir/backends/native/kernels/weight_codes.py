@@ -164,7 +164,7 @@ class TileReader:
                 return self._large_table(code, element.values)
 
     def _integer_value(self, word: SSAValue, low: int) -> SSAValue:
-        """The integer in the bits from `low` on of each lane, as a float: those bits as mantissa of a larger one, less that.
+        """The integer in the bits from `low` on of each lane as a float: mantissa bits of a larger one, less that.
 
         It takes a logical operation and a subtraction, which many machines do beside multiplications.
         """
