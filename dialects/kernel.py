@@ -44,7 +44,7 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from llmir.dialects.kernel_phases import PHASES
-from llmir.dialects.kernel_schedule import ScheduleAttr
+from llmir.dialects.kernel_schedule import ScheduleAttr, ScheduleOfAttr
 from llmir.dialects.kernel_steps import STRUCTURE
 from llmir.dialects.kernel_types import RowsAttr, SplitAttr, TilesType
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor, float_dtype
@@ -256,5 +256,7 @@ def lowered_to(module: ModuleOp) -> str | None:
 
 
 KERNEL = Dialect(
-    "kernel", [CallOp, LoadOp, *STRUCTURE, *PHASES], [LayoutAttr, ScheduleAttr, TilesType, RowsAttr, SplitAttr]
+    "kernel",
+    [CallOp, LoadOp, *STRUCTURE, *PHASES],
+    [LayoutAttr, ScheduleAttr, ScheduleOfAttr, TilesType, RowsAttr, SplitAttr],
 )

@@ -44,7 +44,7 @@ from llmir.dialects.kernel_access import (
     place_of,
     shape,
 )
-from llmir.dialects.kernel_schedule import ScheduleAttr
+from llmir.dialects.kernel_schedule import MatmulKind, ScheduleAttr
 from llmir.dialects.kernel_types import COLUMNS, FOLDED_ROWS, HEADS, REPLICATED, ROWS, SplitAttr, TilesType
 from llmir.dialects.llm.types import shape_text
 from llmir.formats.native_tiles import common_run
@@ -337,6 +337,13 @@ class MatmulOp(StepKernel):
         """The type of the packed weight."""
         assert isinstance(self.weight.type, TilesType)
         return self.weight.type
+
+    @property
+    def kind(self) -> MatmulKind:
+        """What it has in common with products that are computed alike."""
+        tiles, groups = self.tiles, 1 if self.scales is None else shape(self.scales)[-1]
+        group = None if groups == 1 else tiles.matrix[1] // groups
+        return MatmulKind(tiles.stored, tiles.interleave.data, self.activation.data, group)
 
     def accesses(self) -> Iterator[Access]:
         """With `add` the output is read too."""

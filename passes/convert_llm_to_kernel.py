@@ -12,6 +12,9 @@ their hidden states, `@head` hidden states to logits. Everything follows from th
   by columns, attention by heads or by rows folded so that each thread has as much of the triangle.
 - A `kernel.barrier` stands where a value crosses threads and nowhere else; buffers share memory when their lives allow.
 
+How a product walks its operands is what `kernel.schedules` of the program says, an array of `#kernel.schedule_of`, of
+which each is for a product that there is (`llmir tune --print` writes one); else it is what the target's table says.
+
 The `llm.weight`s stay; what of them is packed where is said by `kernel.weight`s, to which the steps refer. Weights of
 norms and biases are packed as f32. An operation without a native kernel is an error that says why; such a program runs
 on the numpy backend.
@@ -47,9 +50,10 @@ from xdsl.passes import ModulePass
 from llmir.dialects.kernel import TARGET
 from llmir.dialects.kernel_barriers import insert_barriers
 from llmir.dialects.kernel_phases import ArgmaxOp, PickOp
+from llmir.dialects.kernel_schedule import SCHEDULES
 from llmir.dialects.kernel_steps import StepOp
 from llmir.dialects.kernel_types import COLUMNS, THREADS
-from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.errors import InputError
 from llmir.passes.steps.function_emitter import FunctionEmitter, Scope
 from llmir.passes.steps.memory_plan import plan_memory
@@ -61,6 +65,7 @@ from llmir.passes.steps.program_functions import (
     runs_of,
     symbols_of,
 )
+from llmir.passes.steps.program_schedules import Measured, ProgramSchedules, given_schedules
 from llmir.passes.steps.step_builder import Held, Shared, StepBuilder, argument_types, columns_split, rows_split
 from llmir.targets.host import machine
 from llmir.targets.registry import target as target_by_name
@@ -86,18 +91,30 @@ class KernelConversionPass(ModulePass):
         convert(op, self.target, self.kv_cache, self.activation)
 
 
-def convert(module: ModuleOp, target: str, kv_cache: str = "f16", activation: str = "f32") -> None:
-    """Rewrite a module in place, or leave it as it is and raise InputError."""
+def convert(
+    module: ModuleOp,
+    target: str,
+    kv_cache: str = "f16",
+    activation: str = "f32",
+    measured: Measured | None = None,
+) -> None:
+    """Rewrite a module in place, or leave it as it is and raise InputError.
+
+    `measured` has schedules that were found to be better than the table's, by kind of product; others are ignored.
+    """
     for option, value, known in (("kv-cache", kv_cache, KV_ELEMENTS), ("activation", activation, ACTIVATIONS)):
         if value not in known:
             raise InputError(f"unknown {option} '{value}', expected one of {', '.join(known)}")
     rules = target_by_name(target.split("+", maxsplit=1)[0]).schedules
-    shared = Shared(machine(target), rules, activation, KV_ELEMENTS[kv_cache])
+    schedules = ProgramSchedules(machine(target), rules, given_schedules(module), measured or {})
+    shared = Shared(machine(target), schedules, activation, KV_ELEMENTS[kv_cache])
     steps = _Converter(program_functions(module), shared).steps()
+    schedules.check_given()
     for op in [op for op in module.body.ops if isinstance(op, func.FuncOp)]:
         op.detach()
         op.erase()
     module.body.block.add_ops([*shared.slots.operations(), *shared.caches.values(), *shared.tables.values(), *steps])
+    module.attributes.pop(SCHEDULES, None)
     module.attributes[TARGET] = StringAttr(target)
     for step in steps:
         insert_barriers(step)
@@ -122,11 +139,10 @@ class _Converter:
             part = product.parts[0]
             if len(product.parts) > 1 or part.rows is not None:
                 continue
-            activation = "i8" if isinstance(product.input.type, QuantizedTensorType) else self.shared.activation
             type = part.weight.result.type
-            form = type.format() if isinstance(type, QuantizedTensorType) else None
-            if form is not None:
-                self.shared.tiles[part.weight.symbol] = self.shared.tile(form, activation)
+            if isinstance(type, QuantizedTensorType) or as_tensor(type) is not None:
+                kind = product.kind(self.shared.activation)
+                self.shared.tiles[part.weight.symbol] = self.shared.schedules.tile(kind)
 
     def decode(self) -> StepOp:
         """One token to its logits."""

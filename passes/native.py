@@ -58,7 +58,10 @@ def compile_native(
         if compiled is None:
             compiled = compile_steps(lowered, own, machine, weights_key)
             cache.put_program(key, compiled)
-        return NativeSession(compiled.plan, jit.Library(compiled.object, machine), weights.result(), team)
+        session = NativeSession(compiled.plan, jit.Library(compiled.object, machine), weights.result(), team)
+    if cache.problem is not None:
+        session.notes.append(f"the compiled program is not kept for the next time: {cache.problem}")
+    return session
 
 
 def native_pipeline(target: str, kv_cache: str = "f16", activation: str = "f32") -> Pipeline:

@@ -402,7 +402,7 @@ class TileLayout:
         for value, pack in ((values[0], _as_bytes), (values[1], self._offset_as_bytes)):
             if value is None:
                 continue
-            plain = value[0] if isinstance(value, tuple) else value
+            plain: NDArray[Any] = value[0] if isinstance(value, tuple) else value  # pyright: ignore
             part = pack(plain[:, :, first : first + count * groups].transpose(0, 2, 1))
             parts.append(part.reshape(self.tiles, count, -1))
         own = codes[:, region.start : region.start + region.count].reshape(self.tiles, self.tile, count, length)
@@ -422,7 +422,8 @@ class TileLayout:
             if steps * STEP > size:
                 own = np.pad(own, [(0, 0)] * 4 + [(0, steps * STEP - size)])
             own = own.reshape(tiles, tile, blocks, -1, steps, STEP).transpose(0, 2, 3, 4, 1, 5)
-            planes, low = [], 0
+            planes: list[Bytes] = []
+            low = 0
             for width in self.planes:  # own: tile, block, chunk, step, column, byte
                 planes.append(_pack_plane(own, low, width))
                 low += width
@@ -447,7 +448,7 @@ class TileLayout:
         point = self.quantized.zero_point
         match self.zero_point_storage:
             case None:
-                kind = self._offset
+                kind: Any = self._offset
                 return packed.view(kind.element.dtype if isinstance(kind, QuantizedFormat) else kind)
             case "nibble":
                 stored = np.concatenate([packed & np.uint8(15), packed >> np.uint8(4)], axis=-1)

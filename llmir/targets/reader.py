@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from llmir.dialects.kernel_schedule import LEAST, Schedule
+from llmir.dialects.kernel_schedule import ACTIVATIONS, LEAST, Schedule
 from llmir.formats.elements import element
 from llmir.formats.weight_packings import packing, sizes_of
 from llmir.targets.machine_reader import machine_of
-from llmir.targets.schedules import ACTIVATIONS, ScheduleRule
+from llmir.targets.schedules import ScheduleRule
 from llmir.targets.table import Table, one_of, read_table
 from llmir.targets.target import (
     DENSE,
@@ -102,7 +102,8 @@ def _schedule(table: Table) -> ScheduleRule:
     for item in bits:
         if not isinstance(item, int) or isinstance(item, bool) or not 1 <= item <= 32:
             table.fail("weight_bits", f"holds {item}, expected integers from 1 to 32")
-    rule = ScheduleRule(Schedule(**fields), table.words("activation", ACTIVATIONS), tuple(bits), one_row)
+    activation, least_n = table.words("activation", ACTIVATIONS), table.number("least_n", 1)
+    rule = ScheduleRule(Schedule(**fields), activation, tuple(bits), one_row, least_n)
     table.done()
     return rule
 

@@ -48,11 +48,11 @@ from llmir.dialects.kernel_phases import (
     ScaleOp,
     SoftcapOp,
 )
-from llmir.dialects.kernel_schedule import ScheduleAttr
+from llmir.dialects.kernel_schedule import MatmulKind, ScheduleAttr
 from llmir.dialects.kernel_types import COLUMNS, FOLDED_ROWS, SplitAttr, TilesType
 from llmir.dialects.llm import fused, model
 from llmir.dialects.llm.quantization import QuantizeOp, dense_values, shape_of
-from llmir.dialects.llm.types import QuantizedTensorType, as_tensor, float_dtype
+from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import LoadWeightOp
 from llmir.errors import InputError, UnsupportedProgram
 from llmir.formats.elements import Integer
@@ -76,7 +76,6 @@ from llmir.passes.steps.weight_slots import (
     Slot,
     concatenated,
     vector_type,
-    with_rows,
 )
 
 ALIASES = (tensor.ExpandShapeOp, tensor.CollapseShapeOp, tensor.ExtractSliceOp)
@@ -350,13 +349,13 @@ class FunctionEmitter:
     def product(self, op: Operation, product: Product) -> None:
         """Write a matrix product."""
         quantized, input, activation = self._operand(op, product)
-        type, members, biases = self._weights(op, product, activation)
+        type, members, biases = self._weights(op, product)
         slot = self.slot(self.slot_name([symbol for symbol, _ in members]), type, members)
         bias = None
         if biases:
             name = self.slot_name([symbol for symbol, _ in members])
             bias = self.step.weight(self.slot(f"{name}.bias", None, biases))
-        rule = self.step.shared.rule(type.form, activation)
+        schedules = self.step.shared.schedules.of(product.kind(self.step.shared.activation))
         split = columns_split(type.tile.data)
 
         def write(into: SSAValue, epilogue: str) -> None:
@@ -367,7 +366,7 @@ class FunctionEmitter:
                     into,
                     activation=activation,
                     epilogue=epilogue,
-                    schedule=ScheduleAttr.of(rule.of_rows(self.step.rows)),
+                    schedule=ScheduleAttr.of(schedules.of_rows(self.step.rows)),
                     split=split,
                     quantized=None if quantized is None else (quantized.scales, quantized.sums),
                     bias=bias,
@@ -391,24 +390,21 @@ class FunctionEmitter:
             return quantized, quantized.codes, "i8"
         return None, self.whole(self.value(product.input), op).root, self.step.shared.activation
 
-    def _weights(
-        self, op: Operation, product: Product, activation: str
-    ) -> tuple[TilesType, list[Member], list[Member]]:
+    def _weights(self, op: Operation, product: Product) -> tuple[TilesType, list[Member], list[Member]]:
         """Type and members of the packed weight, and the members of the bias."""
-        stored = product.parts[0].weight.result.type
-        members = list(concatenated([], [(p.weight.symbol, p.rows) for p in product.parts]))
-        if product.gate is not None:
-            members = [(p.weight.symbol, p.rows) for p in product.parts]
-        members = [self._plain(symbol, rows, product.parts) for symbol, rows in members]
-        form_tile = self.step.shared.tile(_form(stored, op, self), activation)
-        rows = sum(p.columns for p in product.parts) // (2 if product.gate is not None else 1)
-        merged = with_rows(stored, rows, merged=product.gate is None and len(members) > 1)
+        self._check_weight(product.parts[0].weight.result.type, op)
+        members = [self._plain(symbol, rows, product.parts) for symbol, rows in product.members]
+        kind = product.kind(self.step.shared.activation)
         try:
-            type = TilesType(merged, form_tile, 1 if product.gate is None else 2)
+            type = TilesType(kind.matrix, self.step.shared.schedules.tile(kind), kind.interleave)
         except VerifyException as e:
             raise self.refusal(op, str(e)) from e
         biases = [(p.bias.symbol, p.rows) for p in product.parts if p.bias is not None]
         return type, members, [self._plain(s, r, product.parts) for s, r in concatenated([], biases)]
+
+    def _check_weight(self, type: Attribute, op: Operation) -> None:
+        if not isinstance(type, QuantizedTensorType) and as_tensor(type) is None:
+            raise self.refusal(op, f"its weight is {type}")
 
     def _plain(self, symbol: str, rows: Rows | None, parts: Sequence[Part]) -> Member:
         """A member without rows where they are all there are."""
@@ -477,7 +473,7 @@ class FunctionEmitter:
         return self.codes[key]
 
     def _layout(self, op: Operation, product: Product) -> TileLayout:
-        type, _, _ = self._weights(op, product, "i8")
+        type, _, _ = self._weights(op, product)
         return type.layout
 
     def _input_group(self, op: Operation, type: QuantizedTensorType, k: int) -> int:
@@ -591,8 +587,9 @@ class FunctionEmitter:
         if not isinstance(load, LoadWeightOp):
             raise self.refusal(op, "its table is not loaded as it is")
         stored = load.result.type
-        form = _form(stored, op, self)
-        tile = self.step.shared.tiles.get(load.symbol) or self.step.shared.tile(form, self.step.shared.activation)
+        self._check_weight(stored, op)
+        own = MatmulKind(stored, 1, self.step.shared.activation, None)
+        tile = self.step.shared.tiles.get(load.symbol) or self.step.shared.schedules.tile_of_table(own)
         try:
             type = TilesType(stored, tile)
         except VerifyException as e:
@@ -673,14 +670,6 @@ class FunctionEmitter:
         q, into = self.step.view(query, *inner), self.step.view(out, *inner)
         self.step.add(AttentionOp(q, keys, values, self.position, into, op.scale, over, op.window, op.softcap))
         self.hold(op.output, out)
-
-
-def _form(type: Attribute, op: Operation, emitter: FunctionEmitter) -> object:
-    if isinstance(type, QuantizedTensorType):
-        return type.format()
-    if (tensor_type := as_tensor(type)) is not None:
-        return float_dtype(tensor_type.element_type)
-    raise emitter.refusal(op, f"its weight is {type}")
 
 
 def _symbols(part: Part) -> list[str]:

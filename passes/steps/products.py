@@ -13,8 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.dialects import arith, func, tensor
+from xdsl.dialects.builtin import NoneAttr
 from xdsl.ir import Operation, SSAValue, Use
 
+from llmir.dialects.kernel_schedule import MatmulKind
 from llmir.dialects.llm.fused import GatedActivationOp
 from llmir.dialects.llm.model import GeluOp, LinearOp, SiluOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp, shape_of
@@ -23,7 +25,7 @@ from llmir.dialects.llm.weights import LoadWeightOp
 from llmir.errors import UnsupportedProgram
 from llmir.passes.fuse_gated_activations import has_all_rows, kind
 from llmir.passes.locations import place
-from llmir.passes.steps.weight_slots import Rows, rows_come_apart, scheme
+from llmir.passes.steps.weight_slots import Member, Rows, concatenated, rows_come_apart, scheme, with_rows
 
 Layer = LinearOp | QuantizedMatmulOp
 
@@ -62,6 +64,23 @@ class Product:
     gate: str | None = None
     residual: SSAValue | None = None
     result: SSAValue | None = None
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The weights' rows; those of one weight that follow each other are one, but for a gate's."""
+        members = [(p.weight.symbol, p.rows) for p in self.parts]
+        return concatenated([], members) if self.gate is None else tuple(members)
+
+    def kind(self, floats: str) -> MatmulKind:
+        """What schedules are for; `floats` is what an input that is not quantized is multiplied in."""
+        stored, matrices = self.parts[0].weight.result.type, 1 if self.gate is None else 2
+        rows = sum(p.columns for p in self.parts) // matrices
+        matrix = with_rows(stored, rows, merged=self.gate is None and len(self.members) > 1)
+        if not isinstance(self.input.type, QuantizedTensorType):
+            return MatmulKind(matrix, matrices, floats, None)
+        size, k = self.input.type.group_size, self.input.type.get_shape()[-1]
+        group = None if isinstance(size, NoneAttr) or size.data == k else size.data
+        return MatmulKind(matrix, matrices, "i8", group)
 
 
 @dataclass

@@ -34,12 +34,11 @@ from llmir.dialects.kernel_steps import (
 from llmir.dialects.kernel_types import COLUMNS, HEADS, PRIVATE, REPLICATED, ROWS, SHARED, TABLES, SplitAttr, TilesType
 from llmir.dialects.llm.model import RopeOp
 from llmir.dialects.llm.weights import LoadWeightOp
-from llmir.errors import InputError, UnsupportedProgram
-from llmir.formats.quantized import QuantizedFormat
+from llmir.errors import UnsupportedProgram
 from llmir.passes.locations import place
+from llmir.passes.steps.program_schedules import ProgramSchedules
 from llmir.passes.steps.weight_slots import Slot, WeightSlots
 from llmir.targets.machine import Machine
-from llmir.targets.schedules import ScheduleRule, rule_for
 
 IN_SHARED, IN_PRIVATE = StringAttr(SHARED), StringAttr(PRIVATE)
 
@@ -52,7 +51,7 @@ class Shared:
     """
 
     machine: Machine
-    rules: tuple[ScheduleRule, ...]
+    schedules: ProgramSchedules
     activation: str
     kv_element: Attribute
     slots: WeightSlots = field(default_factory=WeightSlots)
@@ -60,20 +59,6 @@ class Shared:
     tables: dict[object, RopeTableOp] = field(default_factory=dict[object, RopeTableOp])
     tiles: dict[str, int] = field(default_factory=dict[str, int])
     """Tiles of the weights that a product and an embedding may share."""
-
-    def rule(self, form: object, activation: str) -> ScheduleRule:
-        """The schedule rule for a weight; InputError when the target has none."""
-        bits = form.element.bits if isinstance(form, QuantizedFormat) else 8 * getattr(form, "itemsize", 4)
-        rule = rule_for(self.rules, activation, bits)
-        if rule is None:
-            raise InputError(
-                f"target '{self.machine.name}' has no [[schedule]] for {activation} inputs and weights of {bits} bits"
-            )
-        return rule
-
-    def tile(self, form: object, activation: str) -> int:
-        """Rows of a tile of a weight."""
-        return self.rule(form, activation).schedule.columns * self.machine.lanes
 
     def cache(self, block: str, layers: int, kv_heads: int, head_dim: int) -> CacheOp:
         """The cache of blocks that are alike, by the name of the first."""

@@ -270,6 +270,13 @@ def test_groups_of_activations_that_do_not_divide(k: int, act_group: int) -> Non
         check(ModuleBuilder(host_machine()), case_of(name, 3, 40, k, act_group=act_group))
 
 
+@pytest.mark.parametrize("name", ["ui4_g64_zpf", "ui8_tensor_min", "ui8_channel_zp", "ui4_g32_zp4"])
+def test_a_single_group(name: str) -> None:
+    """All of K in one group: offsets that are floats are added too."""
+    case = case_of(name, 3, 40, 26, act_group=None)
+    check(ModuleBuilder(host_machine()), case)
+
+
 def test_extreme_sums_are_exact() -> None:
     """The largest products there are, over a long K."""
     form, k = formats("i8", CHANNEL, F32), 11008

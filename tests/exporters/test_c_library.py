@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import threading
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import architectures
@@ -94,6 +95,26 @@ def test_an_object_is_linked_by_the_user(model: Path, tmp_path: Path) -> None:
     assert said(program, folder, IDS, COUNT).tokens == reference(IDS, COUNT)[0]
 
 
+def check_matmul(program: Path, folder: Path, through: Sequence[str] = ()) -> None:
+    """`quantizedMatMul` called from C gives what float64 gives."""
+    rng = np.random.default_rng(3)
+    m, n, k, group, bits = 5, 9, 80, 40, 4
+    x, s = rng.standard_normal((m, k), np.float32), rng.random((n, k // group), np.float32)
+    w, z = rng.integers(-8, 8, (n, k)).astype(np.int8), rng.integers(-8, 8, (n, k // group)).astype(np.int8)
+    for points in (0, 1):
+        data = b"".join(a.tobytes() for a in (x, w, s, z)[: 3 + points])
+        command = [*through, str(program), *map(str, (m, n, k, group, bits, points))]
+        done = subprocess.run(command, input=data, capture_output=True, env={"LD_LIBRARY_PATH": str(folder)}, check=True)
+        real = (w - points * np.repeat(z.astype(np.float64), group, axis=1)) * np.repeat(s, group, axis=1)
+        got = np.frombuffer(done.stdout, np.float32).reshape(m, n)
+        np.testing.assert_allclose(got, x.astype(np.float64) @ real.T, rtol=1e-5, atol=1e-4)
+
+
+@needs_gcc
+def test_matmul(library: Path, tmp_path: Path) -> None:
+    check_matmul(built(library, tmp_path / "matmul", source="matmul.c"), library)
+
+
 @needs_arm
 @pytest.mark.parametrize("target", ["arm-neon-dotprod", "arm-i8mm"])
 def test_arm(model: Path, tmp_path: Path, target: str) -> None:
@@ -103,6 +124,7 @@ def test_arm(model: Path, tmp_path: Path, target: str) -> None:
     got = said(program, folder, IDS, 4, threads=2, through=[*emulator, "-cpu", "max"])
     assert got.tokens == reference(IDS, 4)[0]
     old = said(program, folder, IDS, 4, through=[*emulator, "-cpu", "cortex-a57"])
+    check_matmul(built(folder, tmp_path / "matmul", ARM_GCC, "matmul.c"), folder, [*emulator, "-cpu", "max"])
     wanted = {"arm-neon-dotprod": ("dotprod", "fullfp16"), "arm-i8mm": ("dotprod", "fullfp16", "i8mm", "bf16")}[target]
     assert old.error in [f"model_init: this processor has not {f}, which code for {target} needs" for f in wanted]
 
@@ -379,13 +401,16 @@ def test_the_header_is_cpp_too(library: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_others_files_are_not_replaced(model: Path, tmp_path: Path) -> None:
-    folder = compiled(model, tmp_path / "out")
+def test_others_files_are_not_replaced(library: Path, tmp_path: Path) -> None:
+    folder, wanted = tmp_path / "out", CLibrary("x86-avx512-vnni", linked=False)
+    shutil.copytree(library, folder)
+    wanted.check(folder)
     (folder / "main.c").write_text("int main(void) { return 0; }\n")
-    before = folder_bytes(folder)
     with pytest.raises(OutputError, match=r"holds main\.c, which would be lost"):
-        compiled(model, folder)
-    assert folder_bytes(folder) == before
+        wanted.check(folder)
+    (folder / "model.weights").unlink()
+    with pytest.raises(OutputError, match=r"it has no model\.weights"):
+        wanted.check(folder)
 
 
 def test_what_cannot_be_compiled(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ builtin.module {{
     }}
   }}
 }}
-"""
+"""  # noqa: E501
 
 
 def text_for(machine: Machine) -> str:

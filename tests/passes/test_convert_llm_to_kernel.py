@@ -371,7 +371,7 @@ def test_target_without_schedules(tmp_path: Path) -> None:
     chip = tmp_path / "chip.toml"
     chip.write_text(text[: text.index("[[schedule]]")])
     program = model_program(tmp_path, "llama")
-    with pytest.raises(InputError, match=r"has no \[\[schedule\]\] for f32 inputs and weights of 32 bits"):
+    with pytest.raises(InputError, match=r"has no \[\[schedule\]\] for f32 inputs and a weight of 259 rows of 32 bits"):
         convert(program.module, str(chip))
 
 

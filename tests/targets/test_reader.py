@@ -284,15 +284,23 @@ def with_schedules(folder: Path, text: str) -> tuple[ScheduleRule, ...]:
 
 def test_schedules(tmp_path: Path) -> None:
     rules = with_schedules(tmp_path, GOOD + MACHINE + SCHEDULES)
-    eight = rule_for(rules, "i8", 8)
+    eight = rule_for(rules, "i8", 8, 1)
     assert eight is not None
-    assert eight.of_rows(None) == Schedule(8, 2, 4, 8, 0)
-    assert eight.of_rows(1) == Schedule(1, 2, 4, 8, 4096)
+    assert eight.schedules.of_rows(None) == eight.schedules.of_rows(2) == Schedule(8, 2, 4, 8, 0)
+    assert eight.schedules.of_rows(1) == Schedule(1, 2, 4, 8, 4096)
     for activation, bits in (("i8", 4), ("f32", 8), ("bf16", 16)):
-        found = rule_for(rules, activation, bits)
+        found = rule_for(rules, activation, bits, 1)
         assert found is rules[1]
-        assert found.of_rows(1) == found.of_rows(None) == Schedule(6, 4, 4, 4, 8192)
-    assert rule_for(rules[:1], "f32", 8) is None
+        assert found.schedules.one_row == found.schedules.many_rows == Schedule(6, 4, 4, 4, 8192)
+    assert rule_for(rules[:1], "f32", 8, 1) is None
+
+
+def test_a_schedule_for_wide_products(tmp_path: Path) -> None:
+    """`least_n` is the least N a rule is for; the next rule that fits has the others."""
+    rules = with_schedules(tmp_path, GOOD + MACHINE + SCHEDULES.replace("[8]", "[8]\nleast_n = 2048", 1))
+    wide, narrow = rule_for(rules, "i8", 8, 2048), rule_for(rules, "i8", 8, 2047)
+    assert (wide, narrow) == (rules[0], rules[1])
+    assert (rules[0].least_n, rules[1].least_n) == (2048, 1)
 
 
 @pytest.mark.parametrize(

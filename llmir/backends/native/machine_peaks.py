@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -106,12 +106,12 @@ class PeakMeter:
         return max(1, int(steps * BURST_SECONDS / seconds))
 
 
-def team_seconds(function: Callable[..., Any], jobs: list[tuple[int, int, int]]) -> float:
+def team_seconds(function: Callable[..., Any], jobs: Sequence[tuple[int, ...]]) -> float:
     """Seconds from when all threads are ready until the last has done its job; one thread a job."""
     spans: list[tuple[float, float]] = []
     ready = threading.Barrier(len(jobs))
 
-    def work(job: tuple[int, int, int]) -> None:
+    def work(job: tuple[int, ...]) -> None:
         ready.wait()
         start = time.perf_counter()
         function(*job)

@@ -88,12 +88,15 @@ class Plan:
     def from_json(text: str) -> Plan:
         """The plan of a text; ValueError, KeyError or TypeError when it is none."""
         read: dict[str, Any] = json.loads(text)
-        tables = [{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()} for table in read["tables"]]
+        steps, caches, tables = read.pop("steps"), read.pop("caches"), read.pop("tables")
         return Plan(
-            **{
-                **read,
-                "steps": tuple(StepPlan(**step) for step in read["steps"]),
-                "caches": tuple(CachePlan(**cache) for cache in read["caches"]),
-                "tables": tuple(TablePlan(**table) for table in tables),
-            }
+            steps=tuple(StepPlan(**step) for step in steps),
+            caches=tuple(CachePlan(**cache) for cache in caches),
+            tables=tuple(_table(**table) for table in tables),
+            **read,
         )
+
+
+def _table(frequencies: list[float], long_frequencies: list[float] | None, **others: Any) -> TablePlan:
+    long = None if long_frequencies is None else tuple(long_frequencies)
+    return TablePlan(frequencies=tuple(frequencies), long_frequencies=long, **others)

@@ -64,11 +64,13 @@ def _tables(plans: Sequence[tuple[tuple[float, ...], float]], capacity: int) -> 
 class NativeSession:
     """A program as `llmir.evaluation` calls it, and `decode`, which is the fast way to go on by one token.
 
-    `weights` is the packed file's data. Close it, or use it in `with`, to end its threads and give the memory back.
+    `weights` is the packed file's data; `notes` are what a user should be told. Close it, or use it in `with`, to end
+    its threads and give the memory back.
     """
 
     def __init__(self, plan: Plan, library: Compiled, weights: Memory, threads: int):
         self.plan, self.threads = plan, threads
+        self.notes: list[str] = []
         self._weights = weights
         self._context = Context()
         self._workers = Workers(library, self._context, threads)

@@ -243,7 +243,9 @@ def test_any_processor_llvm_knows(triple: str, cpu: str) -> None:
 
 def test_registers_the_system_does_not_give(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix_registers, "_request", lambda: 95)
-    with pytest.raises(InputError, match=r"'x86-amx' needs AMX's matrix registers, which .* does not give this process"):
+    with pytest.raises(
+        InputError, match=r"'x86-amx' needs AMX's matrix registers, which .* does not give this process"
+    ):
         matrix_registers.request_matrix_registers(machine("x86-amx"))
     matrix_registers.request_matrix_registers(machine("x86-avx512-vnni"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from native_weights import random_weight
@@ -14,7 +15,7 @@ from llmir.backends.native.packed_weights import fingerprint, packed_bytes, pack
 from llmir.dialects.context import new_context
 from llmir.dialects.kernel_steps import WeightOp
 from llmir.dialects.kernel_types import TilesType
-from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import weights
 from llmir.dialects.parser import parse_module
 from llmir.errors import InputError
@@ -25,6 +26,7 @@ from llmir.program.store import WeightStore
 from llmir.program.tensors import MemoryTensor
 
 Array = np.ndarray[Any, np.dtype[Any]]
+DTYPES: dict[str, Any] = {"f16": np.float16, "bf16": ml_dtypes.bfloat16, "f32": np.float32}
 
 FORMS = {
     "group": "!llm.quantized_tensor<{n}x64xi4, scale=f16, symmetric=true, group_size=32>",
@@ -54,18 +56,11 @@ def filled(module: ModuleOp, seed: int = 0) -> WeightStore:
             n, k = op.type.get_shape()
             put_quantized(store, name, random_weight(op.type.format(), n, k, random), op.type.format())
         else:
-            type: Any = op.type
-            dtype = {"f16": np.float16, "f32": np.float32}.get(str(type.element_type))
-            values = random.standard_normal(type.get_shape()).astype(np.float32)
-            values = values.astype(dtype) if dtype else packed_weights_bfloat(values)
-            store.add(name, MemoryTensor(values))
+            tensor = as_tensor(op.type)
+            assert tensor is not None
+            values = random.standard_normal(tensor.get_shape(), np.float32)
+            store.add(name, MemoryTensor(values.astype(DTYPES[str(tensor.element_type)])))
     return store
-
-
-def packed_weights_bfloat(values: Array) -> Array:
-    import ml_dtypes
-
-    return values.astype(ml_dtypes.bfloat16)
 
 
 def slots(text: str) -> ModuleOp:

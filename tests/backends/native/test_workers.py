@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
 
@@ -113,7 +113,7 @@ class Game:
 
 
 @contextmanager
-def playing(threads: int) -> Iterator[Game]:
+def playing(threads: int) -> Generator[Game]:
     game = Game(threads)
     try:
         yield game
@@ -139,7 +139,10 @@ def test_nobody_passes_a_barrier_early(threads: int):
 def test_barriers_hold_however_long_threads_look_before_they_sleep(
     monkeypatch: pytest.MonkeyPatch, threads: int, spins: int
 ):
-    monkeypatch.setattr(workers, "_spins", lambda *_: (spins, spins))
+    def fixed(_spin: Callable[[int], None], _threads: int) -> tuple[int, int]:
+        return spins, spins
+
+    monkeypatch.setattr(workers, "_spins", fixed)
     with playing(threads) as game:
         game.run(MEET, 50 if spins > 1000 else 500)
         for _ in range(200):

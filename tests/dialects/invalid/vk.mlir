@@ -195,3 +195,45 @@ func.func @f(%p: !llvm.ptr, %x: i64) {
   vk.atomic_store "acquire" %x, %p : i64
   func.return
 }
+// -----
+// error: vector<6xi32> has 6 lanes, expected a multiple of 4, a 2x2 matrix each
+func.func @f(%a: vector<6xi32>, %b: vector<24xi8>) {
+  %c = vk.mmla %a, %b, %b : vector<6xi32>, vector<24xi8>
+  func.return
+}
+// -----
+// error: vector<8xi8> has 8 lanes, expected 16, 4 for each of vector<4xi32>
+func.func @f(%a: vector<4xi32>, %b: vector<8xi8>) {
+  %c = vk.mmla %a, %b, %b : vector<4xi32>, vector<8xi8>
+  func.return
+}
+// -----
+// error: a tile of 17 rows, expected 1 to 16
+func.func @f() {
+  %t = vk.tile_zero : !vk.tile<17, 64>
+  func.return
+}
+// -----
+// error: a tile of rows of 66 bytes, expected a multiple of 4 up to 64
+func.func @f() {
+  %t = vk.tile_zero : !vk.tile<16, 66>
+  func.return
+}
+// -----
+// error: kind is 's4s4', expected one of s8s8, s8u8, u8s8, u8u8, bf16
+func.func @f(%t: !vk.tile<16, 64>) {
+  %c = vk.tile_dot "s4s4" %t, %t, %t : !vk.tile<16, 64>, !vk.tile<16, 64>, !vk.tile<16, 64>
+  func.return
+}
+// -----
+// error: !vk.tile<16, 64> += !vk.tile<16, 32> * !vk.tile<16, 64> does not fit, expected tiles [m, 4 n] += [m, 4 k] * [k, 4 n]
+func.func @f(%t: !vk.tile<16, 64>, %a: !vk.tile<16, 32>) {
+  %c = vk.tile_dot "s8s8" %t, %a, %t : !vk.tile<16, 64>, !vk.tile<16, 32>, !vk.tile<16, 64>
+  func.return
+}
+// -----
+// error: bytes is 0, expected at least 1
+func.func @f() {
+  %p = vk.stack {bytes = 0 : i64}
+  func.return
+}

@@ -372,8 +372,11 @@ class _Block:
                 own = self.second_levels(at.w, 0, grouped=True)
                 levels = [b if b is not None else a for a, b in zip(levels, own, strict=True)]
             first = self.fixed(at, head, 0)
-            step = lambda i, c: self.block(self.moved(first, i, size, length), length, levels, c)  # noqa: E731
-            return levels, self.repeat(region.blocks, total, step)
+
+            def one(i: SSAValue, total: Vectors) -> Vectors:
+                return self.block(self.moved(first, i, size, length), length, levels, total)
+
+            return levels, self.repeat(region.blocks, total, one)
 
         if region.supers == 1:
             return super_block(place, total)
@@ -496,6 +499,7 @@ class _Integers(_Block):
         super().__init__(f, spec, rows)
         self.raised, self.largest, self.worth = self.reader.integers
         self.scales_of_row, self.sums_of_row = _scales_of_row(spec), _sums_of_row(spec)
+        offset = self.offset_kind
         # a word's high halves need no shift when they are summed on their own: worth it where few rows share the codes
         if not spec.zero_points:
             self.products = matrix_products(f, self.reader, rows, spec.row_stride, spec.sum_group)
@@ -507,7 +511,7 @@ class _Integers(_Block):
             and self.products is None
             and f.machine.largest_unsigned >= LARGEST_HIGH_HALF
         )
-        self.one_run = self.layout.k <= spec.sum_group and self.layout.quantized.minimum is None
+        self.one_run = self.layout.k <= spec.sum_group and (offset is None or isinstance(offset, Integer))
 
     def block(self, place: _Place, length: int, levels: list[Vectors | None], total: Vectors) -> Vectors:
         """Runs of whole chunks one after the other, or chunks of several runs."""

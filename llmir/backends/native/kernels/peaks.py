@@ -16,9 +16,6 @@ from llmir.backends.native.builder import F32, I32, I64, PTR, Function, ModuleBu
 
 STREAMS = 8
 """Registers read in one step."""
-PREFETCH_BYTES = 8192
-"""How far ahead of the reading lines are asked for."""
-LINE_BYTES = 64
 OPERANDS_BYTES = 4096
 """Size of the buffer that operands of products come from; it stays in the first-level cache."""
 ROWS, COLUMNS = 3, 4
@@ -31,6 +28,7 @@ Product = Literal["dot4", "fma"]
 class ReadStream:
     """Reads memory in order: (data, bytes, out). Writes one register to `out`, so that the reading counts.
 
+    Nothing is asked for ahead: processors see a stream by themselves, and some are slower when told.
     `bytes` are whole steps of `step_bytes`.
     """
 
@@ -55,8 +53,6 @@ class ReadStream:
 
             def body(i: SSAValue, sums: list[SSAValue]) -> list[SSAValue]:
                 here = f.at(f.args["data"], i)
-                for ahead in range(PREFETCH_BYTES, PREFETCH_BYTES + step, LINE_BYTES):
-                    f.prefetch(here, ahead)
                 return [f.add(sum, f.load(here, type, k * register, register)) for k, sum in enumerate(sums)]
 
             sums = f.for_(0, f.args["bytes"], step, [f.splat(0, I32, f.lanes)] * STREAMS, body)

@@ -82,7 +82,7 @@ def x86_words(machine: Machine) -> list[str]:
 
 
 def _emit_x86(m: ModuleBuilder) -> None:
-    _emit_contains(m)
+    emit_contains(m)
     for name, arguments, results in (
         ("open", [PTR, I32], [I32]),
         ("pread", [I32, PTR, I64, I64], [I64]),
@@ -108,7 +108,7 @@ def _emit_x86(m: ModuleBuilder) -> None:
         f.ret(*f.if_(f.cmp("ne", flags, 0), look, lambda: null, [PTR]))
 
 
-def _emit_contains(m: ModuleBuilder) -> None:
+def emit_contains(m: ModuleBuilder) -> None:
     """`processor.contains(text, n, word) -> i32`: 1 when a C string stands as a word in n bytes, else 0."""
     with m.function(CONTAINS, [("text", PTR), ("n", I64), ("word", PTR)], [I32]) as f:
         text, n, word = f.args["text"], f.args["n"], f.args["word"]

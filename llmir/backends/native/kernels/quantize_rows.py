@@ -437,7 +437,7 @@ class _Quantizer:
 
         def wide(values: Sequence[SSAValue], combine: Combine) -> SSAValue:
             value = reduce_each(f, values, combine)
-            count = value.type.get_shape()[0]  # pyright: ignore
+            count: int = value.type.get_shape()[0]  # pyright: ignore
             return f.shuffle(value, value, [i % count for i in range(f.lanes)]) if count < f.lanes else value
 
         if self.form.symmetric:

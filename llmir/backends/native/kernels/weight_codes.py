@@ -28,6 +28,9 @@ SIGN = -(1 << 31)
 MANTISSA = 23
 """Bits of a float32's mantissa."""
 
+SINGLE_LOOKUP = "vpermps"
+"""The machine's lookup that is one instruction."""
+
 TABLE = 16
 """Entries of a table that machines look up in."""
 
@@ -144,7 +147,10 @@ class TileReader:
         f, element, planes = self.f, self.layout.quantized.element, self.layout.planes
         if isinstance(element, Integer) and len(planes) == 1:
             fields = 8 // planes[0]
-            return self._integer_value(words[0][step // fields][v], 8 * byte + step % fields * planes[0])
+            low = 8 * byte + step % fields * planes[0]
+            # where a lookup is one instruction some of both keep more units busy than either alone
+            if f.machine.lookup != SINGLE_LOOKUP or element.bits > 4 or low in (4, 12):
+                return self._integer_value(words[0][step // fields][v], low)
         if element.bits <= 4:
             entries = [float(x) for x in _entries(element, self.layout.raised)]
             if len(planes) == 1:  # bits above the code do not matter: the table repeats
@@ -208,7 +214,8 @@ class TileReader:
             return [self.packed(low, high) for low, high in zip(*values, strict=True)]
         entries = [float(x) for x in _entries(element, self.layout.raised)]
         table = f.vector(entries * (TABLE // len(entries)), BF16)
-        fields, width = 8 // planes[0], planes[0]
+        (width,) = planes
+        fields = 8 // width
         shift = 8 * byte + step % fields * width
         halves = [f.bitcast(word, vec(I16, 2 * f.lanes)) for word in words[0][step // fields]]
         indices = [f.lshr(half, shift) if shift else half for half in halves]

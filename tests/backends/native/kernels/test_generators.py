@@ -9,7 +9,7 @@ from native_weights import FORMS
 
 from llmir.backends.native import jit
 from llmir.backends.native.builder import ModuleBuilder
-from llmir.backends.native.kernels.attention import Attention, AttentionParts, Heads, MergeParts
+from llmir.backends.native.kernels.attention import AttentionParts, Heads, LineGroup, MergeParts, Source
 from llmir.backends.native.kernels.cache import AppendCache
 from llmir.backends.native.kernels.elementwise import Combine, Gate, Map
 from llmir.backends.native.kernels.embedding import Embed, EmbedPositions
@@ -29,8 +29,7 @@ GENERATORS: list[Generator] = [
     Rope(16, 48, 8),
     AppendCache(2, 16, "i8", 32, 32),
     AppendCache(2, 16, "f16", 32, 32),
-    Attention(HEADS),
-    AttentionParts(HEADS),
+    LineGroup(1, 16, Source("i8", True, 16, (8192, 8192)), 40, 20.0),
     MergeParts(AttentionParts(HEADS)),
     Map("gelu", 40, 40),
     Combine("add", 40, 40, 40),

@@ -1,0 +1,62 @@
+"""`--target`: native code for another machine than the best this processor is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_models import config_of, huggingface_folder, llmir, random_weights
+
+from llmir.targets.host import OVERRIDE, PREFERENCE, machine, missing_features
+from llmir.tools.llmir import TARGET_VARIABLE
+
+HERE = [name for name in PREFERENCE if not missing_features(machine(name))]
+OPTIONS = ("--prompt", "abc", "-n", "6", "--backend", "native", "--json")
+
+
+@pytest.fixture(autouse=True)
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the option sets is gone after a test."""
+    monkeypatch.setenv(OVERRIDE, "")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = config_of()
+    return huggingface_folder(tmp_path_factory.mktemp("target") / "model", config, random_weights(config))
+
+
+def test_the_variable_is_the_one_machines_are_chosen_by() -> None:
+    assert TARGET_VARIABLE == OVERRIDE
+
+
+@pytest.mark.parametrize("scheme", ["W8A8", "W4A16"])
+def test_all_machines_here_say_the_same(
+    model: Path, tmp_path: Path, scheme: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--group-size", "32") if scheme == "W4A16" else ()
+    llmir(capsys, "quantize", model, "-q", scheme, *options, "-o", tmp_path / "out")
+    said = [llmir(capsys, "run", tmp_path / "out", *OPTIONS, "--target", name).json() for name in HERE]
+    assert all(run["backend"] == "native" for run in said)
+    assert [run["generated_ids"] for run in said[1:]] == [said[0]["generated_ids"]] * (len(HERE) - 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("x86-avx1", "unknown target 'x86-avx1', expected one of "),
+        ("x86-avx2+bf16", "machine 'x86-avx2' has no option 'bf16', expected one of: none"),
+        ("numpy", "target 'numpy' has no [machine] table, so that there is no native code for it"),
+        ("arm-i8mm", "machine 'arm-i8mm' needs "),
+        ("x86-amx", "machine 'x86-amx' needs "),
+    ],
+)
+def test_machines_that_cannot_be(
+    model: Path, target: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if target in HERE:
+        pytest.skip("this processor is one")
+    run = llmir(capsys, "run", model, *OPTIONS, "--target", target)
+    assert run.status == 1
+    assert message in run.err
+    assert run.err.count("\n") == 1
