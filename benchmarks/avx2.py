@@ -15,7 +15,9 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from timed_worker import Worker, first_in_line, token
 
@@ -25,20 +27,20 @@ TARGET = "x86-avx2"
 
 def serve_peer(path: str, threads: int) -> None:
     """xllamacpp: a line on standard input, `prefill` or `decode`, is answered by the seconds a token took."""
-    import xllamacpp  # pyright: ignore[reportMissingImports]
+    xllamacpp: Any = import_module("xllamacpp")
 
-    parameters = xllamacpp.CommonParams()
+    parameters: Any = xllamacpp.CommonParams()
     parameters.model.path = path
     parameters.n_ctx, parameters.n_batch, parameters.n_ubatch, parameters.n_parallel = 1024, 512, 512, 1
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
     with first_in_line():
-        server = xllamacpp.Server(parameters)
+        server: Any = xllamacpp.Server(parameters)
     for line in sys.stdin:
         size, predicted = (PREFILL, 1) if line.strip() == "prefill" else (CONTEXT, PEER_BURST)
         ask = {"prompt": [token(i) for i in range(size)], "n_predict": predicted, "cache_prompt": False}
         with first_in_line():
-            answer = server.handle_completions(ask | {"temperature": 0.0, "ignore_eos": True})
-        timings = (json.loads(answer) if isinstance(answer, str) else answer)["timings"]
+            answer: Any = server.handle_completions(ask | {"temperature": 0.0, "ignore_eos": True})
+        timings: Any = (json.loads(answer) if isinstance(answer, str) else answer)["timings"]
         kind = "prompt" if line.strip() == "prefill" else "predicted"
         print(f"SECONDS {timings[f'{kind}_ms'] / timings[f'{kind}_n'] / 1e3}", flush=True)
 
@@ -77,7 +79,9 @@ def measure(path: Path, threads: int, options: argparse.Namespace) -> dict[str, 
     for _ in range(options.rounds):
         for what, (theirs, own) in best.items():
             ours.ask(fill=CONTEXT)
-            seconds = ours.ask(prefill=PREFILL)[0] / PREFILL if what == "prefill" else sum(ours.ask(decode=BURST)) / BURST
+            seconds = (
+                ours.ask(prefill=PREFILL)[0] / PREFILL if what == "prefill" else sum(ours.ask(decode=BURST)) / BURST
+            )
             best[what] = min(theirs, peer.ask(what)), min(own, seconds)
     ours.close()
     peer.close()

@@ -46,8 +46,11 @@ from llmir.dialects.kernel_access import (
 )
 from llmir.dialects.kernel_schedule import MatmulKind, ScheduleAttr
 from llmir.dialects.kernel_types import COLUMNS, FOLDED_ROWS, HEADS, REPLICATED, ROWS, SplitAttr, TilesType
-from llmir.dialects.llm.types import shape_text
+from llmir.dialects.llm.types import QuantizedTensorType, element_of, float_dtype, shape_text
+from llmir.formats.elements import Integer
+from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import common_run
+from llmir.formats.quantized import QuantizedFormat
 
 BUFFER = BaseAttr(MemRefType)
 PACKED = BaseAttr(TilesType)
@@ -57,6 +60,7 @@ ROW_PARTS = (REPLICATED, ROWS, FOLDED_ROWS)
 POINT_PARTS = (*ROW_PARTS, COLUMNS, HEADS)
 HEAD_PARTS = (ROWS, HEADS)
 
+I8_MAX = 127
 GATES = ("silu", "gelu", "gelu_tanh")
 ACTIVATIONS = (*GATES, "relu")
 STORE, ADD = "store", "add"
@@ -203,31 +207,71 @@ class LayerNormOp(_Norm):
 
 
 @irdl_op_definition
+class RowRangesOp(StepKernel):
+    """The range of each f32 row [M, K], for codes whose parameters all rows of a call share.
+
+    output [M, 1] is the largest magnitude; output [M, 2] the smallest and the largest value, or zero where that is
+    beyond them.
+    """
+
+    name = "kernel.row_ranges"
+    WORDS: ClassVar = {"into": ("output",)}
+    PARTS: ClassVar = ROW_PARTS
+
+    input = operand_def(BUFFER)
+    output = operand_def(BUFFER)
+
+    irdl_options = (ParsePropInAttrDict(),)
+
+    def __init__(self, input: SSAValue, output: SSAValue, split: SplitAttr):
+        super().__init__(operands=[input, output], properties={"split": split})
+
+    def verify_kernel(self) -> None:
+        """Check shapes."""
+        check_f32(self.input, "input")
+        check_f32(self.output, "output")
+        found, rows = shape(self.output), shape(self.input)[0]
+        if found not in ((rows, 1), (rows, 2)):
+            raise VerifyException(
+                f"output is {shape_text(found)}, expected a magnitude {shape_text((rows, 1))} or a range "
+                f"{shape_text((rows, 2))} for each row"
+            )
+
+
+@irdl_op_definition
 class QuantizeRowsOp(StepKernel):
     """Codes of f32 rows [M, K] as `llm.quantize` has them, their scales, and plain sums of codes.
 
     codes [M, K] i8, scales [M, G] f32: one for each K / G columns, sums [M, S] i32: of each `run` columns, of which the
-    last may be fewer. The codes have `bits` bits and are symmetric. Without `scale` the scales are chosen from the
-    values (absmax) and rounded to `scale_type`; with it they are that constant. With `encoded` (as `llm.encode`) the
-    values are in units of the scale already: they are rounded as they are.
+    last may be fewer. The codes have `bits` bits and are signed unless `unsigned`; of 8 unsigned bits 128 is taken off,
+    and off zero points too. Codes with zero points, of `zero_point_type`, and unsigned ones of 8 bits have scales
+    [M, 2, G]: the scales, then the bits of the zero points in i32. Without `scale` parameters are chosen from the
+    values (absmax, with zero points minmax) and scales rounded to `scale_type`: those of the columns, or, with
+    `ranges` as `kernel.row_ranges` makes them, of all rows. With `scale` (and `zero_point`) they are constants. With
+    `encoded` (as `llm.encode`) the values are in units of the scale already.
     """
 
     name = "kernel.quantize_rows"
-    WORDS: ClassVar = {"into": ("codes", "scales", "sums")}
+    WORDS: ClassVar = {"ranges": ("ranges",), "into": ("codes", "scales", "sums")}
     OUTPUTS: ClassVar = ("codes", "scales", "sums")
+    WHOLE: ClassVar = ("ranges",)
     PARTS: ClassVar = ROW_PARTS
 
     input = operand_def(BUFFER)
+    ranges = opt_operand_def(BUFFER)
     codes = operand_def(BUFFER)
     scales = operand_def(BUFFER)
     sums = operand_def(BUFFER)
     bits = prop_def(COUNT)
+    unsigned = opt_prop_def(UnitAttr)
     run = prop_def(COUNT)
     scale_type = prop_def(Attribute)
+    zero_point_type = opt_prop_def(IntegerType)
     scale = opt_prop_def(FloatAttr)
+    zero_point = opt_prop_def(COUNT)
     encoded = opt_prop_def(UnitAttr)
 
-    irdl_options = (ParsePropInAttrDict(),)
+    irdl_options = (SEGMENTS, ParsePropInAttrDict())
 
     def __init__(
         self,
@@ -235,24 +279,47 @@ class QuantizeRowsOp(StepKernel):
         codes: SSAValue,
         scales: SSAValue,
         sums: SSAValue,
-        bits: int,
+        type: QuantizedTensorType,
         run: int,
-        scale_type: Attribute,
         scale: FloatAttr | None,
         split: SplitAttr,
         *,
+        zero_point: int | None = None,
+        ranges: SSAValue | None = None,
         encoded: bool = False,
     ):
+        """`type` is what an `llm.quantize` with these codes has as result."""
+        element = type.element
+        assert isinstance(element, Integer)
         super().__init__(
-            operands=[input, codes, scales, sums],
+            operands=[input, [] if ranges is None else [ranges], codes, scales, sums],
             properties={
-                "bits": IntegerAttr(bits, i64),
+                "bits": IntegerAttr(element.bits, i64),
+                "unsigned": None if element.signed else UnitAttr(),
                 "run": IntegerAttr(run, i64),
-                "scale_type": scale_type,
+                "scale_type": type.scale,
+                "zero_point_type": type.zp if isinstance(type.zp, IntegerType) else None,
                 "scale": scale,
+                "zero_point": None if zero_point is None else IntegerAttr(zero_point, i64),
                 "encoded": UnitAttr() if encoded else None,
                 "split": split,
             },
+        )
+
+    @property
+    def format(self) -> QuantizedFormat:
+        """What the codes are, and which share parameters."""
+        groups, columns = shape(self.scales)[-1], shape(self.input)[-1]
+        if groups > 1:
+            granularity = Granularity(group_size=columns // groups)
+        else:
+            alone = self.scale is None and self.ranges is None
+            granularity = Granularity(axis=0) if alone else Granularity()
+        return QuantizedFormat(
+            Integer(self.bits.value.data, self.unsigned is None),
+            float_dtype(self.scale_type),
+            None if self.zero_point_type is None else element_of(self.zero_point_type),
+            granularity=granularity,
         )
 
     def verify_kernel(self) -> None:
@@ -260,32 +327,52 @@ class QuantizeRowsOp(StepKernel):
         check_f32(self.input, "input")
         if self.encoded is not None and self.scale is None:
             raise VerifyException("encoded values are in units of a constant scale; give scale")
+        if (self.zero_point is not None) != (self.scale is not None and self.zero_point_type is not None):
+            raise VerifyException("a constant scale and a zero_point_type come with a zero_point, and it with both")
         check_shape(self.codes, "codes", shape(self.input), "the input's shape")
-        rows, k = shape(self.input)[0], shape(self.input)[-1]
         for name, value, element in (("codes", self.codes, i8), ("scales", self.scales, f32), ("sums", self.sums, i32)):
             type = memref(value)
             assert type is not None
             if type.element_type != element:
                 raise VerifyException(f"{name} are {type}, expected {element}")
-        parts = shape(self.scales)
-        if len(parts) != 2 or parts[0] != rows or k % parts[1]:
-            raise VerifyException(
-                f"scales are {shape_text(parts)}, expected a number of columns that divides {k} and "
-                f"{shape_text((rows,))} rows"
-            )
+        if not 2 <= self.bits.value.data <= 8:
+            raise VerifyException(f"codes have 2 to 8 bits, got {self.bits.value.data}")
+        self._verify_parameters()
         run = self.run.value.data
         if run < 1:
             raise VerifyException(f"run must be at least 1, got {run}")
+        rows, k = shape(self.input)
         check_shape(self.sums, "sums", (rows, -(-k // run)), "[rows, K / run]")
-        if not 2 <= self.bits.value.data <= 8:
-            raise VerifyException(f"codes have 2 to 8 bits, got {self.bits.value.data}")
+
+    def _verify_parameters(self) -> None:
+        rows, k = shape(self.input)
+        points = has_zero_points(self.format)
+        found, kinds = shape(self.scales), (rows, 2) if points else (rows,)
+        if len(found) != len(kinds) + 1 or found[:-1] != kinds or k % found[-1]:
+            what = "scales and zero points" if points else "scales"
+            raise VerifyException(
+                f"{what} are {shape_text(found)}, expected {shape_text(kinds)} by a number of columns that divides {k}"
+            )
+        if self.ranges is None:
+            return
+        if self.scale is not None or found[-1] > 1:
+            raise VerifyException("ranges are for one scale that is chosen from all rows; remove them or scale")
+        check_f32(self.ranges, "ranges")
+        symmetric = self.zero_point_type is None
+        check_shape(self.ranges, "ranges", (rows, 1 if symmetric else 2), "[rows, 1], with zero points [rows, 2]")
+
+
+def has_zero_points(form: QuantizedFormat) -> bool:
+    """True when the parameters of codes as kernels hold them are pairs of scale and zero point."""
+    return form.zero_point is not None or form.element.maximum > I8_MAX
 
 
 @irdl_op_definition
 class MatmulOp(StepKernel):
     """output [M, N] = input [M, K] times the transpose of the packed weight [N, K], plus bias [N].
 
-    input is f32, or i8 codes with `quantized(scales, sums)` as `kernel.quantize_rows` makes them. `activation` is what
+    input is f32, or i8 codes with `quantized(scales, sums)` as `kernel.quantize_rows` makes them (scales of three
+    dimensions hold zero points). `activation` is what
     products are computed in: `i8` for codes, `f32` or `bf16` (inputs rounded to it) for floats. Epilogues: `store`;
     `add` to what the output holds; `gated_silu`, `gated_gelu`, `gated_gelu_tanh` for two interleaved weights:
     activation(first product) * second product (a bias has those of the first, then those of the second).
@@ -734,6 +821,7 @@ PHASES = (
     EmbedPositionsOp,
     RMSNormOp,
     LayerNormOp,
+    RowRangesOp,
     QuantizeRowsOp,
     MatmulOp,
     RopeOp,

@@ -703,6 +703,12 @@ class TileType(ParametrizedAttribute, TypeAttribute):
         printer.print_string(f"<{self.rows.data}, {self.bytes.data}>")
 
 
+def tile(type: Attribute) -> TileType:
+    """A type that is a tile's."""
+    assert isinstance(type, TileType)
+    return type
+
+
 @irdl_op_definition
 class TileZeroOp(_Vk):
     """`%t = vk.tile_zero : !vk.tile<16, 64>`: zeros."""
@@ -760,7 +766,7 @@ class TileDotOp(_Vk):
         """There is such a product, of matrices that fit each other."""
         if self.kind.data not in TILE_DOTS:
             raise VerifyException(f"kind is '{self.kind.data}', expected one of {', '.join(TILE_DOTS)}")
-        c, a, b = self.accumulator.type, self.a.type, self.b.type
+        c, a, b = (tile(v.type) for v in (self.accumulator, self.a, self.b))
         if (c.rows, c.bytes) != (a.rows, b.bytes) or 4 * b.rows.data != a.bytes.data:
             raise VerifyException(f"{c} += {a} * {b} does not fit, expected tiles [m, 4 n] += [m, 4 k] * [k, 4 n]")
 

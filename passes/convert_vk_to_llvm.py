@@ -21,8 +21,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
-from llmir.backends.native.vk_to_llvm import TRIPLE, lower_module, machine_of
-from llmir.dialects.vk import MACHINE
+from llmir.backends.native.vk_to_llvm import lower_module, machine_of
 from llmir.targets.host import machine
 
 
@@ -38,7 +37,6 @@ class ConvertVkToLLVMPass(ModulePass):
         """Replace the module's contents; InputError names the operation that has no lowering."""
         chosen = machine(self.machine) if self.machine else machine_of(op)
         lowered = lower_module(op, chosen)
-        for name in (MACHINE, TRIPLE):
-            op.attributes[name] = lowered.attributes[name]
+        op.attributes.update(lowered.attributes)
         op.detach_region(op.body)
         op.add_region(lowered.detach_region(lowered.body))

@@ -10,17 +10,21 @@ from contextlib import contextmanager
 from xdsl.dialects.builtin import ModuleOp
 
 from llmir.backends.native import jit
-from llmir.backends.native.cached_session import cached_session
+from llmir.backends.native.cached_session import cached_session, session_key
 from llmir.backends.native.cores import usable_cores
 from llmir.backends.native.memory import Memory
 from llmir.backends.native.packed_weights import fingerprint, packed_bytes, packed_parts
 from llmir.backends.native.planning import plan_of
 from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, in_memory, program_key
+from llmir.backends.native.schedule_cache import KeptSchedules, ScheduleCache
 from llmir.backends.native.session import NativeSession
 from llmir.backends.native.steps_to_vk import lower_steps
+from llmir.dialects.kernel_schedule import Schedule, Schedules
 from llmir.dialects.kernel_steps import WeightOp
+from llmir.passes.convert_llm_to_kernel import convert
 from llmir.passes.pass_manager import run_passes
 from llmir.passes.pipeline import Pipeline
+from llmir.passes.steps.program_schedules import Measured
 from llmir.program.context import LLMContext
 from llmir.program.store import WeightStore
 from llmir.targets.host import host_machine
@@ -44,13 +48,14 @@ def compile_native(
     """
     machine, team, cache = host_machine(), threads or usable_cores(), cache or ProgramCache()
     identity = str(module).encode() + fingerprint(module, store) if source is None else source
-    key = program_key(machine, identity, kv_cache, activation)
+    schedules = ScheduleCache(cache.folder).read(machine)
+    key = session_key(machine, identity, kv_cache, activation, schedules)
     session = cached_session(cache, key, machine, team)
     if session is not None:
         return session
     with _no_garbage_collection(), ThreadPoolExecutor(1) as pool:
         own, lowered = store.view(), module.clone()
-        run_passes(native_pipeline(machine.name, kv_cache, activation).passes, LLMContext.new(own), lowered)
+        lower_to_steps(lowered, own, machine.name, kv_cache, activation, found_schedules(schedules))
         slots = "\n".join(str(op) for op in lowered.body.ops if isinstance(op, WeightOp))
         weights_key = program_key(machine, identity, slots)
         weights = pool.submit(_weights, cache, weights_key, lowered, own, team)  # packed while LLVM works
@@ -59,15 +64,33 @@ def compile_native(
             compiled = compile_steps(lowered, own, machine, weights_key)
             cache.put_program(key, compiled)
         session = NativeSession(compiled.plan, jit.Library(compiled.object, machine), weights.result(), team)
+    session.notes.extend(schedules.notes)
     if cache.problem is not None:
         session.notes.append(f"the compiled program is not kept for the next time: {cache.problem}")
     return session
 
 
-def native_pipeline(target: str, kv_cache: str = "f16", activation: str = "f32") -> Pipeline:
-    """What a program goes through before it is lowered to vectors; `llmir-opt` shows each step of it."""
-    options = f'target="{target}" kv-cache={kv_cache} activation={activation}'
-    return Pipeline.parse(f"fuse-quantized-ops,convert-llm-to-kernel{{{options}}}")
+def lower_to_steps(
+    module: ModuleOp,
+    store: WeightStore,
+    target: str,
+    kv_cache: str = "f16",
+    activation: str = "f32",
+    measured: Measured | None = None,
+) -> None:
+    """Take a program to kernel level, in place, as `fuse-quantized-ops,convert-llm-to-kernel` does.
+
+    `measured` has schedules that are better than the table's, by kind of product. UnsupportedProgram says what has no
+    native kernel.
+    """
+    run_passes(Pipeline.parse("fuse-quantized-ops").passes, LLMContext.new(store), module)
+    convert(module, target, kv_cache, activation, measured)
+
+
+def found_schedules(kept: KeptSchedules) -> dict[str, Schedules]:
+    """Schedules as they were kept."""
+    entries = kept.entries.items()
+    return {kind: Schedules(**{rows: Schedule(**fields) for rows, fields in entry.items()}) for kind, entry in entries}
 
 
 def compile_steps(lowered: ModuleOp, store: WeightStore, machine: Machine, weights_key: str) -> CompiledProgram:

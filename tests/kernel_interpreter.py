@@ -33,6 +33,7 @@ from llmir.dialects.kernel_phases import (
     QuantizeRowsOp,
     RMSNormOp,
     RopeOp,
+    RowRangesOp,
     ScaleOp,
     SoftcapOp,
 )
@@ -51,7 +52,7 @@ from llmir.dialects.kernel_steps import (
     WeightOp,
 )
 from llmir.dialects.kernel_types import RowsAttr, SplitAttr, TilesType
-from llmir.dialects.llm.types import QuantizedTensorType
+from llmir.dialects.llm.types import QuantizedTensorType, element_of
 from llmir.dialects.llm.values import array_dtype, attribute_value
 from llmir.dialects.llm.weights import weights
 from llmir.formats.elements import Integer
@@ -284,6 +285,14 @@ class KernelInterpreter:
                 x, out = get(op.input), get(op.output)
                 for part in self._part(op, t, out):
                     out[part] = model.layer_norm(x[part], get(op.weight), get(op.bias), epsilon=op.epsilon.value.data)
+            case RowRangesOp():
+                x, out = get(op.input), get(op.output)
+                for (rows,) in self._part(op, t, out):
+                    if out.shape[1] == 1:
+                        out[rows, 0] = np.abs(x[rows]).max(axis=1)
+                    else:
+                        out[rows, 0] = x[rows].min(axis=1, initial=0)
+                        out[rows, 1] = x[rows].max(axis=1, initial=0)
             case QuantizeRowsOp():
                 self._quantize(op, t, env)
             case MatmulOp():
@@ -337,30 +346,56 @@ class KernelInterpreter:
 
     def _quantize(self, op: QuantizeRowsOp, t: int, env: dict[SSAValue, Any]) -> None:
         x, codes, scales, sums = (env[v] for v in (op.input, op.codes, op.scales, op.sums))
-        k = x.shape[1]
-        group = k // scales.shape[1]
-        constant = op.scale is not None
-        granularity = Granularity() if constant else Granularity(group_size=group)
-        format = QuantizedFormat(Integer(op.bits.value.data, True), array_dtype(op.scale_type), granularity=granularity)
+        element = Integer(op.bits.value.data, op.unsigned is None)
+        shift = 128 if element.maximum == 255 else 0
+        groups = scales.shape[-1]
+        alone = op.ranges is None and op.scale is None
+        granularity = Granularity(group_size=x.shape[1] // groups) if alone else Granularity()
+        kind = None if op.zero_point_type is None else element_of(op.zero_point_type)
+        format = QuantizedFormat(element, array_dtype(op.scale_type), kind, granularity=granularity)
+        scale, zero = (
+            None if p is None else np.full(1, p.value.data, np.float32) for p in (op.scale, op.zero_point)
+        )
         for (rows,) in self._part(op, t, codes):
             if rows.stop == rows.start:
                 continue
-            scale = None if op.scale is None else np.full(1, op.scale.value.data, np.float32)
             if op.encoded is not None:
-                made: Array = Integer(op.bits.value.data, True).encode(x[rows])
+                assert scale is not None
+                points = np.zeros(1) if zero is None else zero
+                made: Array = element.encode(x[rows] + points.astype(np.float32))
+                factors = scale
             else:
-                array = quantization.quantize(x[rows], result=format, scale=scale)
+                # rows of no length beyond the ranges: they are all that a scale of all rows depends on
+                more = np.zeros((0, x.shape[1]), np.float32)
+                if op.ranges is not None:
+                    ranges = env[op.ranges]
+                    more = np.zeros((2, x.shape[1]), np.float32)
+                    more[:, 0] = ranges.min(), ranges.max()
+                both = np.concatenate([x[rows], more])
+                array = quantization.quantize(both, result=format, scale=scale, zero_point=zero)
                 assert isinstance(array, QuantizedArray)
-                made, scale = array.codes, real(array.scale)
-            codes[rows], scales[rows] = made, scale
-            sums[rows] = sums_of(made, op.run.value.data)
+                count = rows.stop - rows.start
+                made, factors = array.codes[:count], _first(real(array.scale), count)
+                points = np.zeros(1) if array.zero_point is None else _first(real(array.zero_point), count)
+            codes[rows] = made.astype(np.int16) - shift
+            sums[rows] = sums_of(codes[rows], op.run.value.data)
+            if scales.ndim == 2:
+                scales[rows] = factors
+            else:
+                scales[rows, 0] = factors
+                scales[rows, 1] = (points - shift).astype(np.int32).view(np.float32)
 
     def _matmul(self, op: MatmulOp, t: int, env: dict[SSAValue, Any]) -> None:
         x, out, matrices = env[op.input], env[op.output], env[op.weight]
         if op.scales is not None and op.sums is not None:
             scales, sums = env[op.scales], env[op.sums]
-            assert (sums_of(x, common_run(op.tiles.layout, x.shape[1] // scales.shape[1])) == sums).all()
-            x = x.astype(np.float32) * np.repeat(scales, x.shape[1] // scales.shape[1], axis=1)
+            each = x.shape[1] // scales.shape[-1]
+            assert (sums_of(x, common_run(op.tiles.layout, each)) == sums).all()
+            x = x.astype(np.float32)
+            if scales.ndim == 3:
+                x -= np.repeat(np.ascontiguousarray(scales[:, 1]).view(np.int32), each, axis=1)
+                scales = scales[:, 0]
+            x *= np.repeat(scales, each, axis=1)
         elif op.activation.data == "bf16":
             x = x.astype(ml_dtypes.bfloat16).astype(np.float32)
         products = [(x.astype(np.float64) @ m.T.astype(np.float64)).astype(np.float32) for m in matrices]
@@ -437,3 +472,8 @@ def spaces(step: StepOp) -> set[str]:
 def operations(step: StepOp, name: str) -> Sequence[Operation]:
     """The operations of a name."""
     return [op for op in step.walk() if op.name == name]
+
+
+def _first(parameters: Array, count: int) -> Array:
+    """The parameters of the first rows, if rows have their own."""
+    return parameters[:count] if parameters.ndim > 1 else parameters

@@ -8,7 +8,6 @@ arrays given and what the functions ask for themselves; an access to anything el
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,11 +16,9 @@ import numpy as np
 from xdsl.dialects import func, scf
 from xdsl.dialects.builtin import (
     BFloat16Type,
-    DenseIntOrFPElementsAttr,
     Float16Type,
     Float32Type,
     IntegerType,
-    VectorType,
 )
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
@@ -37,9 +34,10 @@ FLOATS: dict[type[Attribute], Any] = {Float16Type: np.float16, BFloat16Type: BF1
 
 def dtype_of(type: Attribute) -> np.dtype[Any]:
     """The dtype of a scalar type, or of a vector's elements."""
-    scalar = vk.element(type)
+    scalar: Any = vk.element(type)
     if isinstance(scalar, IntegerType):
-        return np.dtype(bool if scalar.width.data == 1 else f"i{scalar.width.data // 8}")
+        bits: int = scalar.width.data  # pyright: ignore
+        return np.dtype(bool if bits == 1 else f"i{bits // 8}")
     return np.dtype(FLOATS[scalar.__class__])
 
 
@@ -156,9 +154,9 @@ Rule = Callable[..., Any]
 
 def _constant(_: Interpreter, op: Any) -> Any:
     type = op.results[0].type
-    if isinstance(op.value, DenseIntOrFPElementsAttr):
-        numbers = np.array(list(op.value.get_values()))
-        return np.broadcast_to(numbers, (vk.lanes(type),)).astype(dtype_of(type))
+    count = vk.lanes(type)
+    if count:
+        return np.broadcast_to(np.array(list(op.value.get_values())), count).astype(dtype_of(type))
     return dtype_of(type).type(op.value.value.data)
 
 
@@ -176,7 +174,7 @@ def _store(w: Interpreter, op: Any, value: Any, pointer: Any) -> None:
 
 def _load_partial(w: Interpreter, op: Any, pointer: Any, count: Any) -> Any:
     type = op.result.type
-    result = np.zeros(vk.lanes(type), dtype_of(type))
+    result = np.zeros(vk.lanes(type) or 1, dtype_of(type))
     n = min(max(int(count), 0), result.size)
     result[:n] = w.place(op, pointer, n * result.itemsize).copy().view(result.dtype) if n else 0
     return result
@@ -202,7 +200,7 @@ def _convert(source_unsigned: bool = False) -> Rule:
 
 
 def _binary(do: Callable[[Any, Any], Any], *, as_unsigned: bool = False) -> Rule:
-    def rule(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
+    def rule(_w: Interpreter, _op: Any, a: Any, b: Any) -> Any:
         if as_unsigned:
             return np.asarray(do(unsigned(a), unsigned(b))).view(np.asarray(a).dtype)[()]
         return do(a, b)
@@ -211,26 +209,30 @@ def _binary(do: Callable[[Any, Any], Any], *, as_unsigned: bool = False) -> Rule
 
 
 def _unary(do: Callable[[Any], Any]) -> Rule:
-    return lambda _w, _op, a: do(a)
+    def rule(_w: Interpreter, _op: Any, a: Any) -> Any:
+        return do(a)
+
+    return rule
 
 
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
-    "ne_": operator.ne,
+    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
 }  # fmt: skip
 
 
 def _cmpi(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
+    predicate: Any = op.predicate
     names = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
-    name = op.predicate.data if isinstance(op, vk.CmpiOp) else names[op.predicate.value.data]
+    name: str = predicate.data if op.name == vk.CmpiOp.name else names[predicate.value.data]
     if name[0] == "u":
         a, b = unsigned(a), unsigned(b)
     return COMPARE[name if name in ("eq", "ne") else name[1:]](a, b)
 
 
 def _cmpf(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
+    predicate: Any = op.predicate
     names = ("false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord", "ueq", "ugt", "uge", "ult", "ule", "une", "uno")
-    name = op.predicate.data if isinstance(op, vk.CmpfOp) else names[op.predicate.value.data]
+    name: str = predicate.data if op.name == vk.CmpfOp.name else names[predicate.value.data]
     either = np.isnan(a) | np.isnan(b)
     if name in ("ord", "uno"):
         return ~either if name == "ord" else either
@@ -238,20 +240,45 @@ def _cmpf(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
     return found | either if name[0] == "u" else found & ~either
 
 
-def _fma(_: Interpreter, op: Any, a: Any, b: Any, c: Any) -> Any:
+def _fma(_w: Interpreter, _op: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b is exact in float64; adding c there rounds once more only where that changes float32 once in 2^29."""
-    return np.asarray(a, np.float64).__mul__(np.asarray(b, np.float64)).__add__(c).astype(np.float32)[()]
+    return (np.asarray(a, np.float64) * b + c).astype(np.float32)[()]
 
 
-def _reduce(_: Interpreter, op: Any, vector: Any) -> Any:
-    kind = op.kind.data
-    combine: Callable[[Any, Any], Any] = {
-        "fadd": operator.add, "add": operator.add, "mul": operator.mul, "and": operator.and_, "or": operator.or_,
-        "xor": operator.xor, "smin": np.minimum, "smax": np.maximum,
-        "fmin": lambda a, b: np.where(a < b, a, b), "fmax": lambda a, b: np.where(a > b, a, b),
-        "umin": lambda a, b: np.minimum(unsigned(a), unsigned(b)).view(a.dtype),
-        "umax": lambda a, b: np.maximum(unsigned(a), unsigned(b)).view(a.dtype),
-    }[kind]  # fmt: skip
+def _less(a: Any, b: Any) -> Any:
+    return np.where(np.asarray(a < b), a, b)
+
+
+def _greater(a: Any, b: Any) -> Any:
+    return np.where(np.asarray(a > b), a, b)
+
+
+def _unsigned_least(a: Any, b: Any) -> Any:
+    return np.minimum(unsigned(a), unsigned(b)).view(a.dtype)
+
+
+def _unsigned_greatest(a: Any, b: Any) -> Any:
+    return np.maximum(unsigned(a), unsigned(b)).view(a.dtype)
+
+
+REDUCTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "fadd": np.add,
+    "add": np.add,
+    "mul": np.multiply,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "smin": np.minimum,
+    "smax": np.maximum,
+    "fmin": _less,
+    "fmax": _greater,
+    "umin": _unsigned_least,
+    "umax": _unsigned_greatest,
+}
+
+
+def _reduce(_: Interpreter, op: vk.ReduceOp, vector: Any) -> Any:
+    combine = REDUCTIONS[op.kind.data]
     while vector.size > 1:
         vector = combine(vector[: vector.size // 2], vector[vector.size // 2 :])
     return vector[0]
@@ -263,12 +290,12 @@ def _dot4(_: Interpreter, op: vk.Dot4Op, total: Any, u: Any, s: Any) -> Any:
     return total + products.reshape(-1, 4).sum(1, dtype=np.int32)
 
 
-def _mmla(_: Interpreter, op: Any, total: Any, u: Any, s: Any) -> Any:
+def _mmla(_w: Interpreter, _op: Any, total: Any, u: Any, s: Any) -> Any:
     left, right = (x.astype(np.int32).reshape(-1, 2, 8) for x in (unsigned(u), s))
     return total + np.einsum("bik,bjk->bij", left, right).reshape(-1).astype(np.int32)
 
 
-def _dot2(_: Interpreter, op: Any, total: Any, a: Any, b: Any) -> Any:
+def _dot2(_w: Interpreter, _op: Any, total: Any, a: Any, b: Any) -> Any:
     products = a.astype(np.float32) * b.astype(np.float32)
     return total + products[0::2] + products[1::2]
 
@@ -282,7 +309,7 @@ def _tile_load(w: Interpreter, op: vk.TileLoadOp, pointer: Any, stride: Any) -> 
     return np.stack([w.memory.at(int(pointer) + row * int(stride), size) for row in range(rows)])
 
 
-def _tile_store(w: Interpreter, op: vk.TileStoreOp, tile: Array, pointer: Any, stride: Any) -> None:
+def _tile_store(w: Interpreter, _op: vk.TileStoreOp, tile: Array, pointer: Any, stride: Any) -> None:
     for row, data in enumerate(tile):
         w.memory.at(int(pointer) + row * int(stride), data.size)[:] = data
 
@@ -297,9 +324,7 @@ def _tile_dot(_: Interpreter, op: vk.TileDotOp, c: Array, a: Array, b: Array) ->
             for i in (0, 1):
                 total += left[:, 2 * k + i, None] * right[k, i::2]
         return total.view(np.uint8)
-    left, right = (
-        x.view(np.int8 if kind[2 * n] == "s" else np.uint8).astype(np.int32) for n, x in enumerate((a, b))
-    )
+    left, right = (x.view(np.int8 if kind[2 * n] == "s" else np.uint8).astype(np.int32) for n, x in enumerate((a, b)))
     total = c.copy().view(np.int32)
     for k in range(len(b)):
         for i in range(4):
@@ -307,43 +332,122 @@ def _tile_dot(_: Interpreter, op: vk.TileDotOp, c: Array, a: Array, b: Array) ->
     return total.view(np.uint8)
 
 
+def _divide(_w: Interpreter, _op: Any, a: Any, b: Any) -> Any:
+    return type(a)(int(int(a) / int(b)))
+
+
+def _choose(_w: Interpreter, _op: Any, condition: Any, a: Any, b: Any) -> Any:
+    return a if condition else b
+
+
+def _select(_w: Interpreter, _op: Any, condition: Any, a: Any, b: Any) -> Any:
+    return np.where(np.asarray(condition), a, b)
+
+
+def _offset(_w: Interpreter, _op: Any, pointer: Any, bytes: Any) -> Any:
+    return int(pointer) + int(bytes)
+
+
+def _prefetch(_w: Interpreter, _op: Any, _pointer: Any) -> None:
+    pass
+
+
+def _pause(_w: Interpreter, _op: Any) -> None:
+    pass
+
+
+def _broadcast(_: Interpreter, op: vk.BroadcastOp, x: Any) -> Any:
+    return np.full(vk.lanes(op.result.type) or 1, x)
+
+
+def _shuffle(_: Interpreter, op: vk.ShuffleOp, a: Any, b: Any) -> Any:
+    return np.concatenate([a, b])[list(op.mask.get_values())]
+
+
+def _extract(_: Interpreter, op: vk.ExtractOp, vector: Any) -> Any:
+    return vector[op.lane.value.data]
+
+
+def _insert(_: Interpreter, op: vk.InsertOp, x: Any, vector: Any) -> Any:
+    return np.where(np.asarray(np.arange(vector.size) == op.lane.value.data), x, vector)
+
+
+def _lookup(_w: Interpreter, _op: Any, table: Any, index: Any) -> Any:
+    return table[index & 15]
+
+
+def _byte_lookup(_w: Interpreter, _op: Any, table: Any, bytes: Any) -> Any:
+    return table[bytes]
+
+
+def _stack(w: Interpreter, op: vk.StackOp) -> int:
+    return w.memory.add(np.full(op.bytes.value.data, 0xCD, np.uint8))
+
+
+INTEGERS: dict[str, Callable[[Any, Any], Any]] = {
+    "addi": np.add,
+    "subi": np.subtract,
+    "muli": np.multiply,
+    "andi": np.bitwise_and,
+    "ori": np.bitwise_or,
+    "xori": np.bitwise_xor,
+    "minsi": np.minimum,
+    "maxsi": np.maximum,
+    "shli": np.left_shift,
+    "shrsi": np.right_shift,
+}
+UNSIGNED: dict[str, Callable[[Any, Any], Any]] = {
+    "divui": np.floor_divide,
+    "remui": np.remainder,
+    "shrui": np.right_shift,
+    "minui": np.minimum,
+    "maxui": np.maximum,
+}
+ONE_FLOAT: dict[str, Callable[[Any], Any]] = {"abs": np.abs, "round": np.round, "floor": np.floor, "sqrt": np.sqrt}
+TWO_FLOATS: dict[str, Callable[[Any, Any], Any]] = {
+    "addf": np.add,
+    "subf": np.subtract,
+    "mulf": np.multiply,
+    "divf": np.true_divide,
+}
 
 RULES: dict[str, Rule] = {
     "arith.constant": _constant,
-    **{f"arith.{n}": _binary(f) for n, f in {
-        "addi": operator.add, "subi": operator.sub, "muli": operator.mul, "andi": operator.and_, "ori": operator.or_,
-        "xori": operator.xor, "addf": operator.add, "subf": operator.sub, "mulf": operator.mul,
-        "divf": operator.truediv, "minsi": np.minimum, "maxsi": np.maximum, "shli": operator.lshift,
-        "shrsi": operator.rshift,
-    }.items()},
-    **{f"arith.{n}": _binary(f, as_unsigned=True) for n, f in {
-        "divui": operator.floordiv, "remui": operator.mod, "shrui": operator.rshift, "minui": np.minimum,
-        "maxui": np.maximum,
-    }.items()},
-    "arith.divsi": lambda _w, _op, a, b: type(a)(int(int(a) / int(b))),
-    "arith.negf": _unary(operator.neg),
-    "arith.cmpi": _cmpi, "vk.cmpi": _cmpi, "arith.cmpf": _cmpf, "vk.cmpf": _cmpf,
-    "arith.select": lambda _w, _op, c, a, b: a if c else b,
-    "vk.select": lambda _w, _op, c, a, b: np.where(c, a, b),
+    **{f"arith.{name}": _binary(do) for name, do in (INTEGERS | TWO_FLOATS).items()},
+    **{f"arith.{name}": _binary(do, as_unsigned=True) for name, do in UNSIGNED.items()},
+    **{f"vk.{name}": _unary(do) for name, do in ONE_FLOAT.items()},
+    "arith.divsi": _divide,
+    "arith.negf": _unary(np.negative),
+    **dict.fromkeys(("arith.cmpi", "vk.cmpi"), _cmpi),
+    **dict.fromkeys(("arith.cmpf", "vk.cmpf"), _cmpf),
+    "arith.select": _choose,
+    "vk.select": _select,
     **{f"{d}.{n}": _convert() for d in ("arith", "vk") for n in ("extsi", "trunci", "sitofp", "fptosi")},
     **{f"{d}.{n}": _convert(True) for d in ("arith", "vk") for n in ("extui", "uitofp")},
-    "arith.extf": _convert(), "arith.truncf": _convert(),
-    "vk.bitcast": _bitcast, "arith.bitcast": _bitcast,
-    "vk.offset": lambda _w, _op, p, n: int(p) + int(n),
-    "vk.load": _load, "vk.store": _store, "vk.load_partial": _load_partial, "vk.store_partial": _store_partial,
-    "vk.prefetch": lambda _w, _op, _p: None,
-    "vk.broadcast": lambda _w, op, x: np.full(vk.lanes(op.result.type), x),
-    "vk.shuffle": lambda _w, op, a, b: np.concatenate([a, b])[list(op.mask.get_values())],
-    "vk.extract": lambda _w, op, v: v[op.lane.value.data],
-    "vk.insert": lambda _w, op, x, v: np.where(np.arange(v.size) == op.lane.value.data, x, v),
+    **dict.fromkeys(("arith.extf", "arith.truncf"), _convert()),
+    **dict.fromkeys(("vk.bitcast", "arith.bitcast"), _bitcast),
+    "vk.offset": _offset,
+    "vk.load": _load,
+    "vk.store": _store,
+    "vk.load_partial": _load_partial,
+    "vk.store_partial": _store_partial,
+    "vk.prefetch": _prefetch,
+    "vk.broadcast": _broadcast,
+    "vk.shuffle": _shuffle,
+    "vk.extract": _extract,
+    "vk.insert": _insert,
     "vk.reduce": _reduce,
-    "vk.abs": _unary(np.abs), "vk.round": _unary(np.round), "vk.floor": _unary(np.floor), "vk.sqrt": _unary(np.sqrt),
     "vk.fma": _fma,
-    "vk.dot4": _dot4, "vk.mmla": _mmla, "vk.dot2": _dot2,
-    "vk.lookup": lambda _w, _op, table, index: table[index & 15],
-    "vk.byte_lookup": lambda _w, _op, table, bytes: table[bytes],
-    "vk.tile_zero": _tile_zero, "vk.tile_load": _tile_load, "vk.tile_store": _tile_store, "vk.tile_dot": _tile_dot,
-    "vk.stack": lambda w, op: w.memory.add(np.full(op.bytes.value.data, 0xCD, np.uint8)),
-    "vk.pause": lambda _w, _op: None,
-}  # fmt: skip
+    "vk.dot4": _dot4,
+    "vk.mmla": _mmla,
+    "vk.dot2": _dot2,
+    "vk.lookup": _lookup,
+    "vk.byte_lookup": _byte_lookup,
+    "vk.tile_zero": _tile_zero,
+    "vk.tile_load": _tile_load,
+    "vk.tile_store": _tile_store,
+    "vk.tile_dot": _tile_dot,
+    "vk.stack": _stack,
+    "vk.pause": _pause,
+}
 """What each operation does."""

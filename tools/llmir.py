@@ -221,6 +221,60 @@ def bench(**arguments: Any) -> None:
     run(**arguments)
 
 
+def number_list(_ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    """`1,512`."""
+    numbers = value.split(",")
+    if not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
+        raise click.BadParameter(f"'{value}' is no list of numbers of at least 1, 1,512 for one", param=param)
+    return tuple(map(int, numbers))
+
+
+@cli.command()
+@click.argument("model")
+@click.option(
+    "--rows",
+    default="1,256",
+    show_default=True,
+    metavar="N,...",
+    callback=number_list,
+    help="Tokens at once that count: 1 for writing, more for reading a prompt.",
+)
+@click.option(
+    "--budget-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="About how long to measure.",
+)
+@click.option("--again", is_flag=True, help="Measure again what was measured before.")
+@click.option("--print", "print_ir", is_flag=True, help="Print the schedules as IR and nothing else.")
+@click.option(
+    "--activations",
+    type=click.Choice(ACTIVATIONS),
+    help="Tune for inputs of layers rounded to bf16, or to 8-bit codes with a scale for each 32 (default: neither).",
+)
+@click.option(
+    "--target",
+    metavar="NAME",
+    callback=set_target,
+    expose_value=False,
+    help="What native code is generated for (default: the best this processor is).",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    callback=set_threads,
+    is_eager=True,
+    help="Threads that share a product (default: all physical cores).",
+)
+@json_option
+def tune(**arguments: Any) -> None:
+    """Find the schedules with which MODEL's matrix products run fastest on this machine, and keep them."""
+    from llmir.tools.tune_command import run
+
+    run(**arguments)
+
+
 @cli.command("compile")
 @click.argument("model")
 @click.option("-o", "--output", required=True, metavar="OUT", help="Folder for library, header and packed weights.")

@@ -23,9 +23,7 @@ from llmir.backends.native.planning import plan_of
 from llmir.backends.native.steps_to_vk import emit_steps
 from llmir.dialects.kernel_steps import WeightOp
 from llmir.errors import InputError, UsageError
-from llmir.passes.native import native_pipeline
-from llmir.passes.pass_manager import run_passes
-from llmir.program.context import LLMContext
+from llmir.passes.native import lower_to_steps
 from llmir.program.files import check_output, new_folder
 from llmir.program.program import Program
 from llmir.program.store import WeightStore
@@ -55,7 +53,9 @@ class CLibrary:
 
     def __post_init__(self) -> None:
         if not IDENTIFIER.fullmatch(self.name):
-            raise UsageError(f"'{self.name}' is no name for C functions, expected letters, digits and _ behind a letter")
+            raise UsageError(
+                f"'{self.name}' is no name for C functions, expected letters, digits and _ behind a letter"
+            )
         if "linux" not in self.machine.triple or self.machine.architecture not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
             raise InputError(f"'{self.machine.name}' is {self.machine.triple}, expected Linux on one of {known}")
@@ -102,8 +102,7 @@ class CLibrary:
         """
         linker = find_linker(self.machine) if self.linked else None
         store, lowered = program.weights.view(), program.module.clone()
-        pipeline = native_pipeline(self.target, self.kv_cache, self.activation)
-        run_passes(pipeline.passes, LLMContext.new(store), lowered)
+        lower_to_steps(lowered, store, self.target, self.kv_cache, self.activation)
         model, data = self._compiled(lowered, store)
         with new_folder(folder, self.files) as work:
             (work / self._object).write_bytes(data)

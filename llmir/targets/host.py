@@ -67,6 +67,14 @@ def host_features() -> frozenset[str]:
 
 
 @cache
+def host_processor() -> str:
+    """This processor as LLVM calls it: `znver4`."""
+    from llvmlite import binding
+
+    return binding.get_host_cpu_name()
+
+
+@cache
 def host_triple() -> str:
     """The triple of this process."""
     from llvmlite import binding

@@ -45,8 +45,10 @@ from llmir.dialects.kernel_phases import (
     QuantizeRowsOp,
     RMSNormOp,
     RopeOp,
+    RowRangesOp,
     ScaleOp,
     SoftcapOp,
+    has_zero_points,
 )
 from llmir.dialects.kernel_schedule import MatmulKind, ScheduleAttr
 from llmir.dialects.kernel_types import COLUMNS, FOLDED_ROWS, SplitAttr, TilesType
@@ -56,6 +58,7 @@ from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import LoadWeightOp
 from llmir.errors import InputError, UnsupportedProgram
 from llmir.formats.elements import Integer
+from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import TileLayout, common_run
 from llmir.passes.fuse_gated_activations import kind
 from llmir.passes.locations import place
@@ -476,28 +479,28 @@ class FunctionEmitter:
         type, _, _ = self._weights(op, product)
         return type.layout
 
-    def _input_group(self, op: Operation, type: QuantizedTensorType, k: int) -> int:
-        """Columns that share a scale; InputError when there is no kernel for such codes."""
+    def _input_group(self, op: QuantizeOp | fused.EncodeOp, type: QuantizedTensorType, k: int) -> int:
+        """Columns that share parameters; UnsupportedProgram when there is no kernel for such codes."""
         form = type.format()
-        if not isinstance(form.element, Integer) or not form.element.signed or form.element.bits < 2:
-            raise self.refusal(op, f"inputs are quantized to i2 to i8, not {form.element.name}")
-        if not form.symmetric:
-            raise self.refusal(op, "only symmetric inputs are quantized, without zero points")
+        if not isinstance(form.element, Integer) or form.element.bits not in range(2, 9):
+            raise self.refusal(op, f"inputs are quantized to integers of 2 to 8 bits, not {form.element.name}")
+        if form.minimum is not None or not (form.zero_point is None or isinstance(form.zero_point, Integer)):
+            raise self.refusal(op, "inputs have zero points that are integers, or none")
         if type.scale not in (f32, f16, bf16, Float8E8M0FNUType()):
             raise self.refusal(op, f"scales of inputs are f32, f16, bf16 or f8E8M0FNU, not {type.scale}")
-        constant = getattr(op, "scale", None) is not None
-        if not isinstance(type.group_size, NoneAttr):
-            if constant:
-                raise self.refusal(op, "constant scales are one for the whole input")
-            return type.group_size.data
-        per_row = not isinstance(type.axis, NoneAttr) and type.axis.data == 0
-        if not per_row and not constant and not self.step.one_row:
-            raise self.refusal(
-                op, "one scale for all rows at run time is known only when all were seen; quantize per token or group"
-            )
-        if constant and per_row:
+        if op.scale is None and form.symmetric and not form.element.signed:
+            raise self.refusal(op, "scales alone are found at run time for signed codes; give zero points")
+        if isinstance(op, QuantizeOp) and op.scale_rounding is not None:
+            raise self.refusal(op, "scales that are powers of two are rounded as the MX formats' only")
+        if op.scale is None and not form.symmetric and type.scale == Float8E8M0FNUType():
+            raise self.refusal(op, "with zero points scales are no powers of two")
+        granularity = type.granularity
+        size, axis = granularity.group_size, granularity.axis
+        if op.scale is not None and (size is not None or axis is not None):
             raise self.refusal(op, "constant scales are one for the whole input")
-        return k
+        if granularity.group_rows is not None or axis == (1 if size is None else 0):
+            raise self.refusal(op, "inputs have scales for groups of columns, for tokens or for all of them")
+        return size or k
 
     def _quantize(
         self, op: QuantizeOp | fused.EncodeOp, type: QuantizedTensorType, k: int, group: int, run: int
@@ -510,19 +513,23 @@ class FunctionEmitter:
         pitch = k if private else spread_stride(k, 1)
         buffer = self.step.buffer(pitch, private=private, element=i8, name=f"{hint}_codes")
         codes = self.step.view(Held(buffer, 0, k, split, name=f"{hint}_codes"), k)
-        scales = self.step.buffer(k // group, private=private, name=f"{hint}_scales")
+        pairs = (2,) if has_zero_points(type.format()) else ()
+        scales = self.step.buffer(*pairs, k // group, private=private, name=f"{hint}_scales")
         sums = self.step.buffer(-(-k // run), private=private, element=i32, name=f"{hint}_sums")
-        if isinstance(op, QuantizeOp) and op.scale_rounding is not None:
-            raise self.refusal(op, "scales that are powers of two are rounded as the MX formats' only")
-        scale = _constant(op.scale)
+        ranges = None
+        if not private and op.scale is None and type.granularity == Granularity():
+            symmetric = type.format().symmetric
+            ranges = self.step.buffer(1 if symmetric else 2, private=False, name=f"{hint}_ranges")
+            self.step.add(RowRangesOp(input.root, ranges, split))
         self.step.add(
             QuantizeRowsOp(
                 *(input.root, codes, scales, sums),
-                type.element.bits,
+                type,
                 run,
-                type.scale,
-                scale,
+                _constant(op.scale),
                 split,
+                zero_point=None if op.zero_point is None else int(dense_values(op.zero_point)[0]),
+                ranges=ranges,
                 encoded=isinstance(op, fused.EncodeOp),
             )
         )

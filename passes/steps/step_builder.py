@@ -161,10 +161,10 @@ class StepBuilder:
         self.index = before
         self.add(LoopOp(layers, Region(body)))
 
-    def buffer(self, columns: int, *, private: bool, element: Attribute = f32, name: str | None = None) -> SSAValue:
-        """A new buffer [rows, columns] that shares its bytes with no other yet."""
+    def buffer(self, *inner: int, private: bool, element: Attribute = f32, name: str | None = None) -> SSAValue:
+        """A new buffer [rows, *inner] that shares its bytes with no other yet."""
         space = IN_PRIVATE if private else IN_SHARED
-        return self.memory(MemRefType(element, [self.row_size, columns], NoneAttr(), space), name)
+        return self.memory(MemRefType(element, [self.row_size, *inner], NoneAttr(), space), name)
 
     def memory(self, type: MemRefType[Attribute], name: str | None) -> SSAValue:
         """A new buffer of a type."""

@@ -1,10 +1,10 @@
-"""The documentation runs: commands, Python and MLIR of docs/*.md and README.md, each page in its own folder.
+"""The documentation runs: commands, Python, C and MLIR of docs/*.md and README.md, each page in its own folder.
 
 Conventions in the pages: an `mlir` block whose first line is `// NAME.mlir` is also written to that file (and must be
 refused if it says `expected-error`), and so is a `python` block whose first line is `# NAME.py`; a `toml` block begins
-with `# NAME.toml` and is written. A folder with a `pyproject.toml` counts as installed: its entry points are found. A
-`console` block has commands after `$ `, each followed by its output, where `...` stands for any text; a command must
-succeed unless `; echo $?` prints its status.
+with `# NAME.toml` and is written; a `c` block that begins with `// NAME.c` is written. A folder with a
+`pyproject.toml` counts as installed: its entry points are found. A `console` block has commands after `$ `, each
+followed by its output, where `...` stands for any text; a command must succeed unless `; echo $?` prints its status.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -37,6 +38,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 TOOLS = {"llmir": "llmir.tools.llmir", "llmir-opt": "llmir.tools.llmir_opt"}
+COMPILERS = ("gcc", "aarch64-linux-gnu-gcc")
+"""A block that runs one, or what it made (`./NAME`), is skipped where it is not installed."""
 NOT_RUN = ("pip ", "venv ", "fetch_smollm2")
 """What needs the network or a new environment; .ci/run runs it."""
 SHELL = {"|", ">", ">>", "<", ";", "&", "||"}
@@ -94,6 +97,9 @@ def steps(command: str) -> Iterator[tuple[list[str], bool]]:
         program = words[0].removeprefix(".venv/bin/")
         if program == "pytest":
             continue
+        if program in COMPILERS or program.startswith("./"):
+            yield words, part.endswith(STATUS)
+            continue
         if program not in TOOLS:
             raise ValueError(f"do not know how to run '{program}': {part}")
         yield [sys.executable, "-m", TOOLS[program], *words[1:]], part.endswith(STATUS)
@@ -110,6 +116,9 @@ def run(arguments: list[str], folder: Path, *, errors: int = subprocess.STDOUT) 
 
 def run_shell(block: Block, folder: Path) -> None:
     if any(not (ROOT / file).exists() for file in re.findall(r"models/\S+", block.text)):
+        return
+    wanted = re.findall(r"^\$ ([\w-]*gcc) ", block.text, re.MULTILINE)
+    if any(shutil.which(name) is None for name in wanted):
         return
     for command in commands(block):
         output = ""
@@ -213,8 +222,11 @@ def test_blocks(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
                 (tmp_path / named[1]).write_text(block.text)
                 if named[1] == "pyproject.toml":
                     install(tomllib.loads(block.text)["project"], tmp_path)
+            case "c":
+                if (named := re.match(r"// (\w+\.c)\n", block.text)) is not None:
+                    (tmp_path / named[1]).write_text(block.text)
             case other:
-                pytest.fail(f"{block.place}: a block in '{other}', expected sh, console, python, mlir or toml")
+                pytest.fail(f"{block.place}: a block in '{other}', expected sh, console, python, mlir, toml or c")
 
 
 def test_the_example_target_is_the_file() -> None:

@@ -24,7 +24,8 @@ SECONDS = 120
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not on PATH")
 needs_arm = pytest.mark.skipif(
-    shutil.which(ARM_GCC) is None or shutil.which("qemu-aarch64") is None, reason=f"{ARM_GCC} or qemu-aarch64 is missing"
+    shutil.which(ARM_GCC) is None or shutil.which("qemu-aarch64") is None,
+    reason=f"{ARM_GCC} or qemu-aarch64 is missing",
 )
 
 

@@ -1,13 +1,14 @@
-"""Programs compiled ahead of time: C programs get the reference's tokens, wrong use gives errors, all memory comes back."""
+"""Compiled programs: C programs get the reference's tokens, wrong use gives errors, all memory comes back."""
 
 from __future__ import annotations
 
 import ctypes
+import shutil
 import subprocess
 import threading
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import architectures
 import numpy as np
@@ -104,7 +105,9 @@ def check_matmul(program: Path, folder: Path, through: Sequence[str] = ()) -> No
     for points in (0, 1):
         data = b"".join(a.tobytes() for a in (x, w, s, z)[: 3 + points])
         command = [*through, str(program), *map(str, (m, n, k, group, bits, points))]
-        done = subprocess.run(command, input=data, capture_output=True, env={"LD_LIBRARY_PATH": str(folder)}, check=True)
+        done = subprocess.run(
+            command, input=data, capture_output=True, env={"LD_LIBRARY_PATH": str(folder)}, check=True
+        )
         real = (w - points * np.repeat(z.astype(np.float64), group, axis=1)) * np.repeat(s, group, axis=1)
         got = np.frombuffer(done.stdout, np.float32).reshape(m, n)
         np.testing.assert_allclose(got, x.astype(np.float64) @ real.T, rtol=1e-5, atol=1e-4)
@@ -149,7 +152,9 @@ def test_arm(model: Path, tmp_path: Path, target: str) -> None:
         ({"weights": "/dev/null"}, IDS, "/dev/null: expected model.weights, or the folder it is in"),
     ],
 )
-def test_wrong_use_gives_an_error(library: Path, greedy: Path, numbers: dict, ids: list[int], error: str) -> None:
+def test_wrong_use_gives_an_error(
+    library: Path, greedy: Path, numbers: dict[str, Any], ids: list[int], error: str
+) -> None:
     got = said(greedy, library, ids, 4, **numbers)
     assert got.error == error
 
@@ -194,9 +199,7 @@ def test_cut_weights(library: Path, greedy: Path, weights: bytes, tmp_path: Path
     (tmp_path / "w").write_bytes(weights[:size])
     error = said(greedy, library, IDS, 1, weights=tmp_path / "w").error.removeprefix(f"{tmp_path / 'w'}: ")
     kind = "expected model.weights, or the folder it is in"
-    assert error == (
-        kind if size in (0, 30) else f"has {len(weights[:size])} bytes, expected {len(weights)}"
-    )
+    assert error == (kind if size in (0, 30) else f"has {len(weights[:size])} bytes, expected {len(weights)}")
 
 
 @needs_gcc
@@ -269,8 +272,8 @@ class Loaded:
 
 
 @pytest.fixture(scope="module")
-def loaded(library: Path) -> Iterator[Loaded]:
-    yield Loaded(library)
+def loaded(library: Path) -> Loaded:
+    return Loaded(library)
 
 
 def resident() -> int:
@@ -285,7 +288,7 @@ def native_threads() -> int:
 def test_everything_comes_back(loaded: Loaded) -> None:
     """A model that leaks its weights, or 1 MB of anything, or a thread, is seen after 50 rounds."""
     expected = reference(IDS, 3)[0]
-    before = 0
+    before = threads = 0
     for turn in range(60):
         model = loaded.open(threads=3, capacity=2000)
         assert loaded.tokens(model, IDS, 3) == expected
@@ -299,7 +302,7 @@ def test_everything_comes_back(loaded: Loaded) -> None:
 def test_nothing_is_left_of_one_that_could_not_be_made(loaded: Loaded, weights: bytes, tmp_path: Path) -> None:
     path = tmp_path / "w"
     path.write_bytes(damaged(weights, len(weights) - 1))
-    before = 0
+    before = threads = files = 0
     for turn in range(40):
         assert loaded.init(str(path).encode(), 3, 100) is None
         if turn == 9:
@@ -366,13 +369,15 @@ def test_memory_that_cannot_be_had(library: Path) -> None:
 # -- what is written --
 
 
-def test_two_programs_in_one_process(model: Path, loaded: Loaded, tmp_path: Path) -> None:
+def test_two_programs_in_one_process(loaded: Loaded, tmp_path: Path) -> None:
     """Another name, other weights; each refuses the other's."""
     other = Loaded(compiled("demo", tmp_path / "out", name="other_1"), "other_1")
     mine, its = loaded.open(2), other.open(2)
     assert loaded.tokens(mine, IDS, 4) == reference(IDS, 4)[0]
     assert other.init(str(loaded.folder / "model.weights").encode(), 1, 10) is None
-    assert other.last_error().endswith(b"model.weights: holds the weights of another program, expected those written with it")
+    assert other.last_error().endswith(
+        b"model.weights: holds the weights of another program, expected those written with it"
+    )
     assert loaded.last_error() == b""
     loaded.free(mine)
     other.free(its)
@@ -387,6 +392,9 @@ def test_only_the_functions_of_the_header_are_seen(library: Path) -> None:
     assert names == own | {"quantizedMatMul", "llmir_last_error"}
     header = (library / "model.h").read_text()
     assert all(f"{name}(" in header for name in names)
+    page = (Path(__file__).parents[2] / "docs" / "compile.md").read_text()
+    declaration = page[page.index("void quantizedMatMul(") :].partition(";")[0]
+    assert f"\n{declaration};\n" in header
 
 
 def test_the_same_program_gives_the_same_bytes(model: Path, library: Path, tmp_path: Path) -> None:

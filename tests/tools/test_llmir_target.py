@@ -51,9 +51,7 @@ def test_all_machines_here_say_the_same(
         ("x86-amx", "machine 'x86-amx' needs "),
     ],
 )
-def test_machines_that_cannot_be(
-    model: Path, target: str, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_machines_that_cannot_be(model: Path, target: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     if target in HERE:
         pytest.skip("this processor is one")
     run = llmir(capsys, "run", model, *OPTIONS, "--target", target)

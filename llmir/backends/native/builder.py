@@ -167,16 +167,15 @@ class ModuleBuilder:
         """
         if name in self.globals:
             raise ValueError(f"there already is data '{name}'")
-        numbers: list[Any] = (
-            [int(v) for v in values] if element.__class__ is IntegerType else [float(v) for v in values]
-        )
+        type: Any = TensorType(element, [len(values)])
+        numbers = [int(v) for v in values] if element.__class__ is IntegerType else [float(v) for v in values]
         self.globals[name] = GlobalOp(
-            LLVMArrayType(len(numbers), element),
+            LLVMArrayType(len(values), element),
             name,
             "internal",
             constant=not variable,
             thread_local_=variable,
-            value=DenseIntOrFPElementsAttr.from_list(TensorType(element, [len(numbers)]), numbers),
+            value=DenseIntOrFPElementsAttr.from_list(type, numbers),
             alignment=align,
         )
         self.module.body.block.add_op(self.globals[name])

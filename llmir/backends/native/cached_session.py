@@ -5,10 +5,16 @@ from __future__ import annotations
 from llmir.backends.native.cores import usable_cores
 from llmir.backends.native.jit import Library
 from llmir.backends.native.program_cache import ProgramCache, program_key
+from llmir.backends.native.schedule_cache import KeptSchedules, ScheduleCache
 from llmir.backends.native.session import NativeSession
 from llmir.program.folder import ProgramFolder
 from llmir.targets.host import host_machine
 from llmir.targets.machine import Machine
+
+
+def session_key(machine: Machine, identity: bytes, kv_cache: str, activation: str, schedules: KeptSchedules) -> str:
+    """The key of a program with these options, and with the schedules that were found for the machine."""
+    return program_key(machine, identity, kv_cache, activation, schedules.state)
 
 
 def cached_session(cache: ProgramCache, key: str, machine: Machine, threads: int) -> NativeSession | None:
@@ -30,5 +36,5 @@ def cached_folder(
     if identity is None:
         return None
     machine = host_machine()
-    key = program_key(machine, identity, kv_cache, activation)
+    key = session_key(machine, identity, kv_cache, activation, ScheduleCache().read(machine))
     return cached_session(ProgramCache(), key, machine, threads or usable_cores())

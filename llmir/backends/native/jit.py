@@ -126,11 +126,15 @@ def _loader(machine: Machine) -> Any:
     return found.create_target_machine(cpu=machine.cpu, features=",".join(machine.features), opt=OPTIMIZATION, jit=True)
 
 
+def llvm_version() -> str:
+    """The version of LLVM: `22.1.0`."""
+    return ".".join(map(str, binding.llvm_version_info))
+
+
 def object_key(text: str, machine: Machine) -> str:
     """What an object depends on: the text, LLVM and how it is used, and the processor."""
-    version = ".".join(map(str, binding.llvm_version_info))
     options = f"{OPTIMIZATION} {' '.join(PASSES)}"
-    return key_of(text, version, options, machine.triple, machine.cpu, ",".join(machine.features))
+    return key_of(text, llvm_version(), options, machine.triple, machine.cpu, ",".join(machine.features))
 
 
 def compile_module(source: str | ModuleBuilder, machine: Machine, cache: ObjectCache | None = None) -> Library:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from xdsl.dialects import llvm
@@ -73,7 +74,7 @@ def _vpmaddubsw(w: Lowering, op: vk.Dot4Op) -> Value | None:
     """
     total, *sides = op.operands
     if op.largest > SATURATES_ABOVE:
-        return in_registers(w, tuple(w.operands(op)), lambda parts, bits: _even_and_odd(w, *parts, bits))
+        return in_registers(w, tuple(w.operands(op)), partial(_even_and_odd, w))
     most = I16_MAX // (2 * 128 * op.largest) or 1
     before = w.pair_sums.pop(total, None)
     parts = registers_of(w, [w.of(v) for v in sides])
@@ -105,8 +106,9 @@ def _next_in_chain(op: vk.Dot4Op) -> vk.Dot4Op | None:
     return following if isinstance(following, vk.Dot4Op) and following.parent is op.parent else None
 
 
-def _even_and_odd(w: Lowering, total: Value, unsigned: Value, signed: Value, bits: int) -> Value:
+def _even_and_odd(w: Lowering, operands: list[Value], bits: int) -> Value:
     """Bytes with even numbers, and those with odd numbers, as i16."""
+    total, unsigned, signed = operands
     halves, sums = vec(I16, bits // 16), vec(I32, bits // 32)
     u, s = w.bitcast(unsigned, halves), w.bitcast(signed, halves)
     even = w.binary(llvm.AndOp, u, 255), w.binary(llvm.AShrOp, w.binary(llvm.ShlOp, s, 8), 8)
@@ -129,7 +131,9 @@ def _sdot(w: Lowering, op: vk.Dot4Op) -> Value:
             return dot(total, unsigned, signed)
         bytes = unsigned.type
         lacking = dot(w.constant(0, total.type), w.constant(-128, bytes), signed)
-        return w.binary(llvm.SubOp, dot(total, w.binary(llvm.XOrOp, unsigned, w.constant(-128, bytes)), signed), lacking)
+        return w.binary(
+            llvm.SubOp, dot(total, w.binary(llvm.XOrOp, unsigned, w.constant(-128, bytes)), signed), lacking
+        )
 
     total, unsigned, signed = w.operands(op)
     return in_registers(w, (total, unsigned, signed), do)

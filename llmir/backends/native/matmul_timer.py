@@ -1,16 +1,20 @@
 """How long products take, with one schedule and another: short bursts in turn, of each the best.
 
 For one row, weights come from memory: a burst goes from copy to copy of the weight, which together are more than caches
-hold. For many rows one copy is read again and again, as the rows of a prompt do. What is multiplied are constants; no
-kernel's time depends on values, but on numbers that are not normal, of which there are none.
+hold. For many rows one copy is read again and again, as the rows of a prompt do, and of a wide weight some columns are
+multiplied and the others taken to need as long. What is multiplied are constants; no kernel's time depends on values,
+but on numbers that are not normal, of which there are none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from llmir.backends.native import jit
@@ -23,11 +27,18 @@ from llmir.targets.machine import Machine
 
 COLD_BYTES = 128 << 20
 """Copies of a weight together: more than a cache holds."""
-BURST_SECONDS = 0.004
-ROUNDS, LEAST_ROUNDS = 12, 3
+BURST_SECONDS = 0.002
+"""Short enough to fit between what else the machine does."""
+BURST_PRODUCTS = 1 << 28
+"""About as many as one thread computes in a burst."""
+LEAST_COLUMNS = 1024
+"""Columns of a result that each thread computes at least, if there are so many."""
+ROUNDS, LEAST_ROUNDS = 25, 4
 """Bursts of each product: so many, or fewer when the time is over."""
 FILL = 0x3C
 """Every byte of every operand: a normal number in each float format, and codes that are not zero."""
+PRIORITY = 50
+"""Of a burst, where real-time priorities are permitted."""
 PAGE = 4096
 POINTER, NUMBER = ctypes.c_void_p, ctypes.c_int64
 
@@ -61,9 +72,8 @@ class MatmulTimer:
         timed = [_timed(m, f, rows) for m, f in zip(matmuls, functions, strict=True)]
         self._make_room(timed, rows)
         for one in timed:
-            self._burst(one, rows)
-            once = self._burst(one, rows)
-            one.repeats = max(1, round(BURST_SECONDS / once))
+            once = min(self._burst(one, rows) for _ in range(3))
+            one.repeats = max(1, round(BURST_SECONDS / (once * self._part(one.matmul, rows))))
         for done in range(ROUNDS):
             if done >= LEAST_ROUNDS and time.monotonic() > deadline:
                 break
@@ -76,14 +86,27 @@ class MatmulTimer:
         names = ("w", "q", "s", "sums", "bias", "out")
         addresses = [self._memory[name].address for name in names]
         pair = 2 if one.matmul.gated else 1
-        units = one.matmul.layout.tiles // pair
+        units = self._units(one.matmul, rows)
         shares = [units * t // self.threads * pair for t in range(self.threads + 1)]
         places = (one.stride, one.stride * one.copies, one.stride * one.next, one.repeats)
-        jobs = [
-            (*addresses, rows, first, last, *places) for first, last in zip(shares[:-1], shares[1:], strict=True)
-        ]
+        jobs = [(*addresses, rows, first, last, *places) for first, last in pairwise(shares)]
         one.next = (one.next + one.repeats) % one.copies
-        return team_seconds(one.call, jobs) / one.repeats
+        with urgent():
+            spent = team_seconds(one.call, jobs)
+        return spent / one.repeats / self._part(one.matmul, rows)
+
+    def _part(self, matmul: Matmul, rows: int) -> float:
+        """What part of the tiles is multiplied."""
+        return self._units(matmul, rows) / (matmul.layout.tiles // (2 if matmul.gated else 1))
+
+    def _units(self, matmul: Matmul, rows: int) -> int:
+        """Tiles, or pairs of them, that are multiplied."""
+        pair = 2 if matmul.gated else 1
+        every = matmul.layout.tiles // pair
+        if rows == 1:
+            return every
+        columns = max(LEAST_COLUMNS, BURST_PRODUCTS // (rows * matmul.layout.k * pair))
+        return min(every, -(-columns * self.threads // matmul.layout.tile))
 
     def _make_room(self, timed: Sequence[_Timed], rows: int) -> None:
         """Memory for the operands of any of some products."""
@@ -99,6 +122,20 @@ class MatmulTimer:
                 self._memory.pop(name, None)
                 self._memory[name] = Memory(size)
                 self._memory[name].array[:] = FILL
+
+
+@contextlib.contextmanager
+def urgent() -> Generator[None]:
+    """Before other processes' threads, those started here too, for as long as a burst; if the system permits it."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    except (AttributeError, OSError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _timed(matmul: Matmul, call: Callable[..., Any], rows: int) -> _Timed:

@@ -14,18 +14,21 @@ from llmir.backends.native.kernels.matmul import FEW_ROWS, Matmul
 from llmir.backends.native.kernels.matmul import Schedule as Walk
 from llmir.backends.native.kernels.matmul_amx import LEAST_ROWS
 from llmir.dialects.kernel_schedule import Schedule
+from llmir.formats.native_tiles import STEP
 from llmir.targets.machine import Machine
 
 OPERANDS = 3
 """Registers for what is multiplied, beside the sums."""
 TILE_REGISTERS, TILE_ROWS = 8, 16
 """Matrix registers of AMX, and the rows of one."""
-MOST_ROWS = 12
-"""Rows of a block of vectors beyond which code grows and nothing is gained."""
+ROWS = (1, 2, 3, 4, 6, 8, 12)
+"""Rows of a block of vectors."""
+MOST_CANDIDATES = 3
+"""How many of them are tried: those with most rows."""
 
 ONE_ROW: dict[str, Sequence[int]] = {"k_unroll": (4, 8, 16, 32), "prefetch": (0, 2048, 4096, 8192)}
 """Values of fields that matter for one row, in the order they are tried."""
-MANY_ROWS: dict[str, Sequence[int]] = {"k_unroll": (4, 8, 16), "n_block": (1, 4, 16)}
+MANY_ROWS: dict[str, Sequence[int]] = {"k_unroll": (4, 8, 16), "n_block": (2, 4, 16)}
 """Those for many rows, after the rows."""
 
 
@@ -66,15 +69,18 @@ def columns_to_try(matmul: Matmul, table: Schedule, machine: Machine) -> list[in
 
 def rows_to_try(matmul: Matmul, table: Schedule, columns: int, machine: Machine) -> list[int]:
     """Rows of a block with so many vectors: the most that fit, some fewer, and the table's."""
-    most = [TILE_ROWS, 2 * TILE_ROWS] if machine.tiles is not None and matmul.activation == "i8" else []
-    step = 2 if machine.mmla is not None and matmul.activation == "i8" else 1
-    small = [r for r in range(step, MOST_ROWS + 1, step) if _possible(matmul, table, columns, r, machine)]
-    large = [r for r in most if _possible(matmul, table, columns, r, machine)]
-    return sorted({*small[-3:], *small[-5:-4], *large, *([table.rows] if columns == table.columns else [])})
+    rows = ROWS
+    if machine.tiles is not None and matmul.activation == "i8":
+        rows = (*ROWS, TILE_ROWS, 2 * TILE_ROWS)
+    fitting = [r for r in rows if is_candidate(matmul, replace(table, rows=r, columns=columns), machine)]
+    own = [table.rows] if columns == table.columns else []
+    return sorted({*fitting[-MOST_CANDIDATES:], *own})
 
 
-def _possible(matmul: Matmul, table: Schedule, columns: int, rows: int, machine: Machine) -> bool:
-    return is_candidate(matmul, replace(table, rows=rows, columns=columns), machine)
+def unrolls_to_try(matmul: Matmul, table: Schedule, numbers: Sequence[int]) -> list[int]:
+    """Steps along K in a turn: the table's, and those with which a run of K is a loop at all."""
+    run = matmul.sum_group if matmul.activation == "i8" or matmul.layout.dense is not None else matmul.layout.group
+    return sorted({table.k_unroll, *(n for n in numbers if run // STEP > 2 * n)})
 
 
 def is_candidate(matmul: Matmul, schedule: Schedule, machine: Machine) -> bool:

@@ -20,12 +20,16 @@ from llmir.backends.native.schedule_candidates import (
     is_candidate,
     rows_to_try,
     scheduled,
+    unrolls_to_try,
 )
 from llmir.dialects.kernel_schedule import Schedule, Schedules
 from llmir.targets.machine import Machine
 
 MARGIN = 0.03
 """How much faster something must be to be taken instead of what the table says."""
+
+HOPELESS = 0.15
+"""How much slower than another a width of tile may be to be tried further."""
 
 Measure = Callable[[Sequence[Matmul], int, float], list[float]]
 """Seconds of products with a number of rows, measured until a deadline: `MatmulTimer.seconds`."""
@@ -106,9 +110,10 @@ class ScheduleTuner:
                 break
             batch = [s for c in trial.best for s in values(trial.best[c])]
             self._measure(trial, batch, deadline)
-            for c in trial.best:
-                mine = [s for s in batch if s.columns == c]
-                trial.best[c] = min(mine, key=trial.cost)
+            for c in list(trial.best):
+                trial.best[c] = min((s for s in batch if s.columns == c), key=trial.cost)
+            least = min(map(trial.cost, trial.best.values()))
+            trial.best = {c: s for c, s in trial.best.items() if c == own.columns or trial.cost(s) < least + HOPELESS}
         trial.seconds.clear()
         self._measure(trial, [own, *trial.best.values()], deadline)
         return complete
@@ -123,15 +128,13 @@ class ScheduleTuner:
             ] or [schedule]
 
         def other(name: str, numbers: Sequence[int]) -> Callable[[Schedule], list[Schedule]]:
-            def values(schedule: Schedule) -> list[Schedule]:
-                found = [replace(schedule, **{name: n}) for n in numbers]
-                return list(dict.fromkeys([schedule, *found]))
+            return lambda schedule: list(dict.fromkeys([schedule, *(replace(schedule, **{name: n}) for n in numbers)]))
 
-            return values
-
-        if trial.rows == (1,):
-            return [other(*item) for item in ONE_ROW.items()]
-        return [rows, *(other(*item) for item in MANY_ROWS.items())]
+        one_row = trial.rows == (1,)
+        numbers = dict(ONE_ROW if one_row else MANY_ROWS)
+        numbers["k_unroll"] = unrolls_to_try(trial.matmul, trial.table, numbers["k_unroll"])
+        others = [other(*item) for item in numbers.items() if set(item[1]) != {getattr(trial.table, item[0])}]
+        return others if one_row else [rows, *others]
 
     def _fits(self, trial: _Trial, schedule: Schedule) -> bool:
         fewest = replace(schedule, rows=1)

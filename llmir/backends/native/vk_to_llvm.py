@@ -813,10 +813,11 @@ TILE_INTRINSICS = {
 """What multiplies tiles. LLVM gives tiles their registers, and sets up the sizes of those."""
 
 
-def _tile_size(w: Lowering, op: Operation, type: vk.TileType) -> tuple[Value, Value]:
+def _tile_size(w: Lowering, op: Operation, type: Attribute) -> tuple[Value, Value]:
     if w.machine.tiles is None:
         raise refused(op, f"needs matrix registers, which machine '{w.machine.name}' has not")
-    return w.constant(type.rows.data, I16), w.constant(type.bytes.data, I16)
+    size = vk.tile(type)
+    return w.constant(size.rows.data, I16), w.constant(size.bytes.data, I16)
 
 
 def _tile_zero(w: Lowering, op: vk.TileZeroOp) -> Value:

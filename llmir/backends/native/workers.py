@@ -18,16 +18,15 @@ from typing import Any, Protocol
 from llmir.backends.native.context import Context
 from llmir.backends.native.control import (
     BARRIER_SECONDS,
-    BARRIER_SPINS,
     CONTROL_BYTES,
     CROWDED_SPINS,
     EXIT,
     JOB_SECONDS,
-    JOB_SPINS,
     MOST_SPINS,
     PAUSES,
     RUN,
     SPIN,
+    SPIN_PARTS,
     WORKER,
 )
 from llmir.backends.native.cores import usable_processors
@@ -88,9 +87,8 @@ class Workers:
         """Start the workers on a fresh control block: after a fork the old one may say anything."""
         control = self._control.array
         control[:] = 0
-        barrier, job = self._spins
-        control[BARRIER_SPINS : BARRIER_SPINS + 4].view("i4")[:] = barrier
-        control[JOB_SPINS : JOB_SPINS + 4].view("i4")[:] = job
+        for (place, part), most in zip(SPIN_PARTS.items(), self._spins, strict=True):
+            control[place : place + 12].view("i4")[:] = most, most // part, most
         workers: list[threading.Thread] = []
         keep = (self._control, self._context)  # as long as threads use them
         stop = weakref.finalize(self, _stop, self._run, self._context.address, self.threads, workers, keep)
@@ -136,12 +134,13 @@ def _stop(
         worker.join()
 
 
-def _spins(spin: Callable[[int], None], threads: int) -> tuple[int, ...]:
-    """How often to look at a barrier and for a job; how long a pause takes differs tenfold between processors."""
+def _spins(spin: Callable[[int], None], threads: int) -> tuple[int, int]:
+    """How often to look at most, at a barrier and for a job; how long a pause takes differs tenfold."""
     if threads > len(usable_processors()):
-        return (CROWDED_SPINS, CROWDED_SPINS)
+        return CROWDED_SPINS, CROWDED_SPINS
     pause = min(_seconds(spin, PAUSES) for _ in range(3)) / PAUSES
-    return tuple(min(MOST_SPINS, max(1, round(wanted / pause))) for wanted in (BARRIER_SECONDS, JOB_SECONDS))
+    barrier, job = (min(MOST_SPINS, max(1, round(s / pause))) for s in (BARRIER_SECONDS, JOB_SECONDS))
+    return barrier, job
 
 
 def _seconds(call: Callable[[int], None], argument: int) -> float:

@@ -24,10 +24,11 @@ from llmir.backends.native.llvm_text import llvm_text
 from llmir.backends.native.vk_to_llvm import lower_module
 from llmir.dialects.vk import TILE_DOTS
 from llmir.errors import InputError
-from llmir.formats.native_tiles import TileLayout
+from llmir.formats.native_tiles import BFLOAT16, TileLayout
 from llmir.targets.host import host_machine, machine, missing_features
 from llmir.targets.machine import Machine
 from tests import emulator, native, native_matmul
+from tests.native_combinations import check
 from tests.native_matmul import Case, activation_format, multiply, public
 from tests.native_weights import FORMS, random_weight
 from tests.vk_interpreter import interpret
@@ -77,6 +78,15 @@ def run_as(chosen: Machine) -> Callable[..., None]:
     return run
 
 
+def counting(counts: dict[str, int]) -> Callable[..., None]:
+    """`tests.native.run` by the interpreter; how often each operation ran goes into `counts`."""
+
+    def run(module: ModuleBuilder, name: str, *arguments: Array | None) -> None:
+        counts.update(interpret(module, name, *arguments))
+
+    return run
+
+
 OTHERS = [m for m in HERE[1:] if m.architecture == HERE[0].architecture]
 
 
@@ -116,13 +126,31 @@ def test_matrix_registers(monkeypatch: pytest.MonkeyPatch, case: tuple[str, int,
     expected = here(*case)
     counts: dict[str, int] = {}
 
-    def run(module: ModuleBuilder, name: str, *arguments: Array | None) -> None:
-        counts.update(interpret(module, name, *arguments))
-
-    monkeypatch.setattr(native_matmul, "run", run)
+    monkeypatch.setattr(native_matmul, "run", counting(counts))
     amx = machine("x86-amx")
     found, _ = multiply(ModuleBuilder(amx), case_for(amx, *case, Schedule(32, 2, 8)))
     assert found.tobytes() == expected
+    assert counts["vk.tile_dot"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "k", "rows"),
+    [("bfloat16", 71, 17), ("i4_g32", 96, 9), ("nf4_g64", 128, 8), ("q6_k", 256, 8), ("i8_channel", 72, 16)],
+)
+def test_matrix_registers_multiply_bf16(monkeypatch: pytest.MonkeyPatch, name: str, k: int, rows: int) -> None:
+    """Within the bound of float64, of all bf16 kernels."""
+    counts: dict[str, int] = {}
+    rng = np.random.default_rng(k)
+    if name == "bfloat16":
+        form: Any = BFLOAT16
+        weight: Any = rng.standard_normal((COLUMNS, k)).astype(BFLOAT16)
+    else:
+        form = FORMS[name]
+        weight = random_weight(form, COLUMNS, k, rng)
+    monkeypatch.setattr(native_matmul, "run", counting(counts))
+    spec = Matmul(TileLayout(COLUMNS, k, form, 32), "bf16", schedule=Schedule(32, 2, 8))
+    x = rng.standard_normal((rows, k)).astype(np.float32)
+    check(ModuleBuilder(machine("x86-amx")), Case(spec, weight, x))
     assert counts["vk.tile_dot"] > 0
 
 
@@ -173,10 +201,12 @@ def test_products_of_registers(kind: str, rows: int, columns: int, steps: int) -
 # -- assembly --
 
 
-def assembly(name: str, form: str, rows: int, act_group: int | None = 32) -> str:
+def assembly(name: str, form: str, rows: int, activation: str = "i8") -> str:
     """The code of a matmul for a machine."""
     chosen = machine(name)
+    act_group = None if "channel" in form else 32
     spec = case_for(chosen, form, 128, act_group, rows, Schedule(rows, 1, 8)).spec
+    spec = replace(spec, activation=activation, act_group=spec.act_group if activation == "i8" else None)
     module = ModuleBuilder(chosen)
     public(module, spec.emit(module))
     return jit.assembly(jit.module_text(module), chosen)
@@ -202,17 +232,25 @@ def assembly(name: str, form: str, rows: int, act_group: int | None = 32) -> str
     ],
 )
 def test_instructions(name: str, form: str, rows: int, has: tuple[str, ...], has_not: tuple[str, ...]) -> None:
-    text = assembly(name, form, rows, None if "channel" in form else 32)
+    text = assembly(name, form, rows)
     for instruction in has:
         assert instruction in text, instruction
     for instruction in has_not:
         assert instruction not in text, instruction
 
 
+@pytest.mark.parametrize(
+    ("name", "instruction"),
+    [("x86-amx", "tdpbf16ps"), ("x86-avx512-vnni+bf16", "vdpbf16ps"), ("arm-i8mm+bf16", "bfdot")],
+)
+def test_instructions_for_bf16(name: str, instruction: str) -> None:
+    assert instruction in assembly(name, "i4_g32", 8, "bf16")
+
+
 @pytest.mark.parametrize("rows", [32, 16])
 def test_matrix_registers_do_not_spill(rows: int) -> None:
     """Accumulators stay in registers: they are stored once, at the end."""
-    text = assembly("x86-amx", "i8_channel", rows, None)
+    text = assembly("x86-amx", "i8_channel", rows)
     block = text[text.index(f"_rows{rows}:") :]
     block = block[: block.index("tilerelease")]
     assert block.count("tilestored") == 2 * -(-rows // 16)

@@ -507,6 +507,31 @@ def test_dot4(on: Machine, lanes: int, largest: int) -> None:
     assert np.array_equal(total, expected)
 
 
+@pytest.mark.parametrize("largest", [3, 7, 15, 31, 63, 127, 240])
+def test_dot4_after_dot4(on: Machine, largest: int) -> None:
+    """The largest and the smallest sums: nothing saturates on the way, and a result that is used twice is whole."""
+    lanes, steps = 8, 40
+    signed = np.array([[127], [-128]], np.int8).repeat(4 * lanes, 1)
+    unsigned_bytes = np.full(4 * lanes, largest, np.uint8)
+    module = ModuleBuilder(on)
+    with module.function("f", [("u", PTR), ("s", PTR), ("out", PTR)], public=True) as f:
+        u = f.load(f.args["u"], vec(I8, 4 * lanes))
+        for row in range(2):
+            s = f.load(f.args["s"], vec(I8, 4 * lanes), 4 * lanes * row)
+            total = f.splat(row, I32, lanes)
+            for step in range(steps):
+                total = f.dot4(total, u, s, largest)
+                if step == steps // 2:
+                    f.store(total, f.args["out"], 4 * lanes * (2 + row))
+            f.store(total, f.args["out"], 4 * lanes * row)
+    module.module.verify()
+    out = np.zeros((4, lanes), np.int32)
+    run(module, "f", unsigned_bytes, signed, out)
+    one = [4 * largest * 127, 4 * largest * -128]
+    counts = [steps, steps, steps // 2 + 1, steps // 2 + 1]
+    assert out.tolist() == [[n % 2 + one[n % 2] * count] * lanes for n, count in enumerate(counts)]
+
+
 @pytest.mark.parametrize("lanes", [4, 8, 16])
 def test_mmla(on: Machine, lanes: int) -> None:
     rng = np.random.default_rng(35)

@@ -19,7 +19,7 @@ from xdsl.ir import SSAValue
 from llmir.backends.native import jit, workers
 from llmir.backends.native.builder import I64, PTR, ModuleBuilder
 from llmir.backends.native.context import Context
-from llmir.backends.native.control import FIRST_STEP
+from llmir.backends.native.control import BARRIER_SPINS, FIRST_STEP
 from llmir.backends.native.kernels.step import number_field, pointer_field
 from llmir.backends.native.kernels.team import BARRIER, Team, emit_barrier
 from llmir.backends.native.workers import Workers
@@ -168,6 +168,26 @@ def test_barriers_hold_on_a_busy_machine():
         for process in busy:
             process.kill()
             process.wait()
+
+
+def test_how_often_threads_look_adapts(monkeypatch: pytest.MonkeyPatch):
+    """The last thread is late: the other one has looked in vain, and looks half as often, down to the least."""
+    monkeypatch.setattr(workers, "_spins", lambda _spin, _threads: (20_000, 50))  # pyright: ignore
+    with playing(2) as game:
+        game.run(COUNT)
+        words = game.team._control.array[BARRIER_SPINS : BARRIER_SPINS + 12].view(np.int32)  # pyright: ignore
+        late = _lasting(game, 0.02)
+        words[0] = 20_000
+        game.run(LINGER, late)
+        assert words.tolist() == [10_000, 5_000, 20_000]
+        game.run(LINGER, late)
+        game.run(LINGER, late)
+        assert words[0] == 5_000
+        for _ in range(20_000):
+            game.run(COUNT)
+            if words[0] > 5_000:
+                break
+        assert words[0] > 5_000, "looking was never in time"
 
 
 def test_idle_workers_sleep():

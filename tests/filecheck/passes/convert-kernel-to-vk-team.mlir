@@ -13,7 +13,7 @@ builtin.module {
 // ARM: builtin.module attributes {vk.machine = "arm-i8mm"} {
 
 // CHECK: func.func private @syscall(i64, !llvm.ptr, i64, i64, i64) -> i64
-// CHECK: func.func private @team_wait(%[[WORD:.*]]: !llvm.ptr, %[[SEEN:.*]]: i32, %[[SLEEPERS:.*]]: !llvm.ptr, %[[SPINS:.*]]: i32) {
+// CHECK: func.func private @team_wait(%[[WORD:.*]]: !llvm.ptr, %[[SEEN:.*]]: i32, %[[SLEEPERS:.*]]: !llvm.ptr, %[[SPINS:.*]]: !llvm.ptr) {
 // CHECK: %[[FUTEX:.*]] = arith.constant 202 : i64
 // CHECK: %[[WAIT:.*]] = arith.constant 128 : i64
 // CHECK: vk.atomic_load "acquire" %[[WORD]]

@@ -27,8 +27,8 @@ func.func @first(%out: !llvm.ptr) -> i32 {
   %seen = llvm.mlir.addressof @seen : !llvm.ptr
   %null = llvm.mlir.zero : !llvm.ptr
   %address = llvm.ptrtoint %out : !llvm.ptr to i64
-  vk.store %address, %seen : i64, !llvm.ptr
-  %number = vk.load %numbers : !llvm.ptr -> i32
-  vk.store %null, %out : !llvm.ptr, !llvm.ptr
+  vk.store %address, %seen : i64
+  %number = vk.load %numbers : i32
+  vk.store %null, %out : !llvm.ptr
   func.return %number : i32
 }

@@ -20,21 +20,20 @@ from llmir.backends.native.builder import I1, I8, I32, I64, PTR, Function, Modul
 from llmir.backends.native.context import FIELDS, offset_of
 from llmir.backends.native.control import (
     BARRIER_SECONDS,
-    BARRIER_SPINS,
     CONTROL_BYTES,
     CROWDED_SPINS,
     EXIT,
     FIRST_STEP,
     JOB_SECONDS,
-    JOB_SPINS,
     MOST_SPINS,
     PAUSES,
     RUN,
     SPIN,
+    SPIN_PARTS,
     WORKER,
 )
 from llmir.backends.native.kernels.crc32 import Crc32
-from llmir.backends.native.kernels.last_error import CLEAR, Check, LastError, Piece, c_string, guarded, say
+from llmir.backends.native.kernels.last_error import CLEAR, Check, LastError, Piece, c_string, guarded
 from llmir.backends.native.kernels.processor import MissingFeature
 from llmir.backends.native.kernels.rope_angles import RopeAngles
 from llmir.backends.native.kernels.sampling import Argmax
@@ -285,8 +284,9 @@ def _emit_calibrate(m: ModuleBuilder) -> None:
         (processors,) = f.call(PROCESSORS, [])
         crowded = f.cmp("sgt", f.args["threads"], processors)
         spins = f.if_(crowded, lambda: [f.i64(CROWDED_SPINS)] * 2, measured, [I64, I64])
-        for place, value in zip((BARRIER_SPINS, JOB_SPINS), spins, strict=True):
-            f.store(f.trunc(value, I32), model, CONTROL + place, align=4)
+        for (place, part), most in zip(SPIN_PARTS.items(), spins, strict=True):
+            for word, value in enumerate((most, f.udiv(most, part), most)):  # now, least, most
+                f.store(f.trunc(value, I32), model, CONTROL + place + 4 * word, align=4)
 
 
 @dataclass(frozen=True)
@@ -383,7 +383,9 @@ class _Create:
 
         def check_program() -> Check:
             same = self._same(f, header, expected, 8, FIXED_BYTES)
-            return Check(f.xor(same, 1), (path, ": holds the weights of another program, expected those written with it"))
+            return Check(
+                f.xor(same, 1), (path, ": holds the weights of another program, expected those written with it")
+            )
 
         def check_size() -> Check:
             total = header_bytes(size) + size
@@ -448,7 +450,9 @@ class _Create:
             for area, place in zip(areas, places, strict=True):
                 (_set_context if area.in_context else _set)(f, model, **{area.field: f.at(start, place)})
             stride = f.i64(self._private_stride())
-            _set_context(f, model, weights=start, control=f.at(model, CONTROL), private_stride=stride, capacity=capacity)
+            _set_context(
+                f, model, weights=start, control=f.at(model, CONTROL), private_stride=stride, capacity=capacity
+            )
             return self._started(f, model)
 
         return guarded(f, [check], fill, lambda: [f.null()], [PTR])
@@ -548,7 +552,9 @@ class _Call:
         """Add both functions."""
         Argmax(self.model.plan.vocabulary).emit(m)
         start, end = [("model", PTR)], [("position", I32), ("logits", PTR)]
-        with m.function(f"{self.model.prefix}_prefill", [*start, ("ids", PTR), ("n", I32), *end], [I32], public=True) as f:
+        with m.function(
+            f"{self.model.prefix}_prefill", [*start, ("ids", PTR), ("n", I32), *end], [I32], public=True
+        ) as f:
             self._prefill(f)
         with m.function(f"{self.model.prefix}_decode", [*start, ("id", I32), *end], [I32], public=True) as f:
             self._decode(f)
@@ -583,7 +589,9 @@ class _Call:
                     f.store(token(f.add(start, i)), f.at(places["ids"], f.mul(i, 8)), align=8)
 
                 f.for_(0, rows, 1, [], widen)
-                _set_context(f, model, ids=places["ids"], hidden=places["hidden"], rows=rows, position=f.add(position, start))
+                _set_context(
+                    f, model, ids=places["ids"], hidden=places["hidden"], rows=rows, position=f.add(position, start)
+                )
                 f.call(RUN, [model, self.model.job("prefill"), _get(f, model, "threads")])
 
             f.for_(0, n, CHUNK_ROWS, [], chunk)

@@ -36,6 +36,7 @@ from functools import cached_property
 from xdsl.ir import SSAValue
 
 from llmir.backends.native.builder import F32, I8, I16, I32, I64, PTR, Function, ModuleBuilder, vec
+from llmir.backends.native.kernels.matmul_amx import register_pairs
 from llmir.backends.native.kernels.matrix_products import MatrixProducts, matrix_products
 from llmir.backends.native.kernels.vector_math import ACTIVATIONS
 from llmir.backends.native.kernels.weight_codes import TileReader, Vectors, Words, integer_table, steps_of
@@ -898,6 +899,22 @@ class _Pairs(_Floats):
     """bf16 activations: products with bf16 codes, two at a time."""
 
     itemsize = 2
+
+    def __init__(self, f: Function, spec: Matmul, rows: int):
+        super().__init__(f, spec, rows)
+        self.registers = register_pairs(f, self.reader, rows, 2 * spec.row_stride)
+
+    def group(self, place: _Place, length: int) -> Vectors:
+        """By matrix registers where there are any."""
+        if self.registers is None:
+            return super().group(place, length)
+        return self.registers.sums(place.w, place.q, length)
+
+    def dense(self, place: _Place, length: int) -> Vectors:
+        """By matrix registers where there are any."""
+        if self.registers is None:
+            return super().dense(place, length)
+        return self.registers.sums(place.w, place.q, length)
 
     def products(self, words: Words, q: SSAValue, start: int, count: int, sums: Vectors) -> Vectors:
         """Add the products of k = start ... start + count - 1 of a chunk; activations after the last k are zeros."""

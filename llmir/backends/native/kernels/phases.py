@@ -17,7 +17,7 @@ from llmir.backends.native.kernels.elementwise import Combine, Gate, Map
 from llmir.backends.native.kernels.embedding import Embed, EmbedPositions
 from llmir.backends.native.kernels.matmul import Matmul, Schedule
 from llmir.backends.native.kernels.norms import HeadRmsNorm, LayerNorm, RmsNorm
-from llmir.backends.native.kernels.quantize_rows import QuantizeRows, SumRows
+from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RowRanges, SumRows
 from llmir.backends.native.kernels.rope import Rope
 from llmir.backends.native.kernels.sampling import Argmax, Pick
 from llmir.backends.native.kernels.step import Part, Places, StepEmitter
@@ -26,10 +26,6 @@ from llmir.dialects import kernel_phases as k
 from llmir.dialects.kernel_access import StepKernel, memref, shape, strides
 from llmir.dialects.kernel_steps import StepOp
 from llmir.dialects.kernel_types import COLUMNS, HEADS, TilesType
-from llmir.dialects.llm.types import float_dtype
-from llmir.formats.elements import Integer
-from llmir.formats.granularity import Granularity
-from llmir.formats.quantized import QuantizedFormat
 
 
 def emit_step(m: ModuleBuilder, places: Places, step: StepOp) -> StepPlan:
@@ -148,6 +144,7 @@ def matmul_of(op: k.MatmulOp) -> Matmul:
         layout=replace(layout, n=2 * layout.tiles * layout.tile) if both else layout,
         activation=op.activation.data,
         act_group=None if groups == 1 else layout.k // groups,
+        zero_points=op.scales is not None and len(shape(op.scales)) == 3,
         epilogue=op.epilogue.data,
         bias=op.bias is not None,
         columns=layout.n if both else None,
@@ -157,25 +154,26 @@ def matmul_of(op: k.MatmulOp) -> Matmul:
     )
 
 
+def row_ranges(e: StepEmitter, op: k.RowRangesOp, part: Part) -> None:
+    """Of rows."""
+    generator = RowRanges(shape(op.input)[-1], symmetric=shape(op.output)[-1] == 1)
+    e.call(generator, *map(e.value, (op.input, op.output)), part.m0, part.m1)
+
+
 def quantize_rows(e: StepEmitter, op: k.QuantizeRowsOp, part: Part) -> None:
     """Rows to codes, scales and sums of codes."""
-    columns, groups = shape(op.input)[-1], shape(op.scales)[-1]
-    if groups > 1:
-        granularity = Granularity(group_size=columns // groups)
-    else:
-        granularity = Granularity() if op.scale is not None else Granularity(axis=0)
-    form = QuantizedFormat(
-        Integer(op.bits.value.data, signed=True), float_dtype(op.scale_type), granularity=granularity
-    )
     generator = QuantizeRows(
-        columns,
+        shape(op.input)[-1],
         op.run.value.data,
-        form,
+        op.format,
         None if op.scale is None else number(op.scale),
+        None if op.zero_point is None else op.zero_point.value.data,
         encoded=op.encoded is not None,
         q_stride=stride(op.codes),
+        ranges=op.ranges is not None,
     )
-    e.call(generator, *map(e.value, (op.input, op.codes, op.scales, op.sums)), part.m0, part.m1)
+    given = [] if op.ranges is None else [e.value(op.ranges), e.rows]
+    e.call(generator, *map(e.value, (op.input, op.codes, op.scales, op.sums)), part.m0, part.m1, *given)
 
 
 def rope(e: StepEmitter, op: k.RopeOp, part: Part) -> None:
@@ -276,6 +274,7 @@ LOWERINGS: dict[type[StepKernel], Callable[[StepEmitter, Any, Part], None]] = {
     k.EmbedPositionsOp: embed_positions,
     k.RMSNormOp: rms_norm,
     k.LayerNormOp: layer_norm,
+    k.RowRangesOp: row_ranges,
     k.QuantizeRowsOp: quantize_rows,
     k.MatmulOp: matmul,
     k.RopeOp: rope,

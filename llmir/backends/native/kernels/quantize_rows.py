@@ -12,7 +12,8 @@ The quotient x / scale is that of a division, rounded to nearest: it is found fr
 its exact remainder (Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", 1990).
 Values that are not finite make a scale that is NaN or infinite.
 
-With one scale for all rows, found from them, the function is to be called once, for all of them.
+With one scale for all rows, found from them, the function is to be called once, for all of them; or else it gets
+(..., m0, m1, ranges, rows), the ranges of all rows as `RowRanges` writes them, and may be called for some rows.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class QuantizeRows:
     """Quantization of rows of `k` to codes of `form`; see the module. ValueError when it is not supported.
 
     With `scale` (and `zero_point`) these are constants of the whole tensor; without, they are chosen from the values.
-    `encoded` values are in units of the constant scale already (`llm.encode`). Rows of q are `q_stride` bytes apart,
-    next to each other by default.
+    `encoded` values are in units of the constant scale already (`llm.encode`). With `ranges` the one scale of all rows
+    is found from their ranges. Rows of q are `q_stride` bytes apart, next to each other by default.
     """
 
     k: int
@@ -65,6 +66,7 @@ class QuantizeRows:
     zero_point: int | None = None
     encoded: bool = False
     q_stride: int | None = None
+    ranges: bool = False
 
     def __post_init__(self) -> None:
         if (reason := self._refusal()) is not None:
@@ -111,7 +113,8 @@ class QuantizeRows:
         """Add the function, unless it is there; its name."""
         if not m.has(self.name):
             arguments = [(n, PTR) for n in ("x", "q", "s", "sums")]
-            with m.function(self.name, [*arguments, ("m0", I64), ("m1", I64)]) as f:
+            given = [("ranges", PTR), ("rows", I64)] if self.ranges else []
+            with m.function(self.name, [*arguments, ("m0", I64), ("m1", I64), *given]) as f:
                 _Quantizer(f, self).write()
                 f.ret()
         return self.name
@@ -133,11 +136,48 @@ class QuantizeRows:
             return f"scales that are powers of two are rounded as mx or floor here, not {form.scale_rounding}"
         if self.scale is None and form.symmetric and not form.element.signed:
             return f"scales chosen from the values need signed codes or a zero point, {form.element.name} has neither"
+        if self.ranges and (self.scale is not None or g.group_size is not None or g.axis is not None):
+            return "ranges of rows are for one scale that is found from all of them"
         if self.encoded and self.scale is None:
             return "encoded values have a constant scale"
         if self.group < self.k and self.group % self.sum_group:
             return f"sums of {self.sum_group} are no whole part of groups of {self.group}"
         return None
+
+
+@dataclass(frozen=True)
+class RowRanges:
+    """The range of each row of `k` float32, for `QuantizeRows(ranges=True)`: NAME(x, ranges, m0, m1).
+
+    ranges f32 [M, 1]: the largest magnitude; or [M, 2]: the smallest and the largest value, zero being between them.
+    """
+
+    k: int
+    symmetric: bool
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return f"row_{'magnitudes' if self.symmetric else 'ranges'}_{self.k}"
+
+    def emit(self, m: ModuleBuilder) -> str:
+        """Add the function, unless it is there; its name."""
+        if m.has(self.name):
+            return self.name
+        with m.function(self.name, [("x", PTR), ("ranges", PTR), ("m0", I64), ("m1", I64)]) as f:
+            finder = _Ranges(f, self.symmetric)
+
+            def row(m: SSAValue, _: list[SSAValue]) -> None:
+                x = f.at(f.args["x"], f.mul(m, 4 * self.k))
+                found = finder.each([finder.range_of(x, self.k)])
+                values = finder.flat(found)
+                out = f.at(f.args["ranges"], f.mul(m, 4 * len(values)))
+                for i, value in enumerate(reversed(values)):
+                    store_lanes(f, value, out, i, 1)
+
+            f.for_(f.args["m0"], f.args["m1"], 1, [], row)
+            f.ret()
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -382,14 +422,12 @@ class _Parameters:
         return _Parameters(scale, divisor, spread(self.factor), spread(self.reciprocal), spread(self.zero_point))
 
 
-class _Quantizer:
-    def __init__(self, f: Function, spec: QuantizeRows):
-        self.f, self.spec, self.form = f, spec, spec.form
-        self.floats, self.integers = vec(F32, f.lanes), vec(I32, f.lanes)
-        self.sums_of_row = -(-spec.k // spec.sum_group)
-        self.words_of_row = spec.groups * (2 if spec.zero_points else 1)
+class _Ranges:
+    """Finds ranges of values, for symmetric codes only magnitudes."""
 
-    # -- ranges --
+    def __init__(self, f: Function, symmetric: bool):
+        self.f, self.symmetric = f, symmetric
+        self.floats, self.integers = vec(F32, f.lanes), vec(I32, f.lanes)
 
     def range_of(self, x: SSAValue, length: int, start: _Range | None = None) -> _Range:
         """The range of `length` values at x, in each lane that of every so many-th of them."""
@@ -421,7 +459,7 @@ class _Quantizer:
     def nothing(self) -> _Range:
         """The range of zero alone."""
         f = self.f
-        if self.form.symmetric:
+        if self.symmetric:
             return _Range(f.splat(0, I32, f.lanes), None)
         return _Range(f.splat(0.0, F32, f.lanes), f.splat(0.0, F32, f.lanes))
 
@@ -440,10 +478,31 @@ class _Quantizer:
             count: int = value.type.get_shape()[0]  # pyright: ignore
             return f.shuffle(value, value, [i % count for i in range(f.lanes)]) if count < f.lanes else value
 
-        if self.form.symmetric:
+        if self.symmetric:
             return _Range(wide([r.high for r in ranges], f.umax), None)
         low = wide([r.low for r in ranges if r.low is not None], f.fmin)
         return _Range(wide([r.high for r in ranges], f.fmax), low)
+
+    def of_rows(self, ranges: SSAValue, rows: SSAValue) -> _Range:
+        """The range of so many rows, whose own are at `ranges`, in all lanes."""
+        f = self.f
+
+        def widen(m: SSAValue, carried: list[SSAValue]) -> list[SSAValue]:
+            at = f.at(ranges, f.mul(m, 4 * len(carried)))
+            if self.symmetric:
+                return [f.umax(carried[0], f.broadcast(f.load(at, I32, align=4), f.lanes))]
+            low, high = (f.broadcast(f.load(at, F32, 4 * i, align=4), f.lanes) for i in range(2))
+            return [f.fmax(high, carried[0]), f.fmin(low, carried[1])]
+
+        return self.shaped(f.for_(0, rows, 1, self.flat(self.nothing()), widen))
+
+
+class _Quantizer(_Ranges):
+    def __init__(self, f: Function, spec: QuantizeRows):
+        super().__init__(f, spec.form.symmetric)
+        self.spec, self.form = spec, spec.form
+        self.sums_of_row = -(-spec.k // spec.sum_group)
+        self.words_of_row = spec.groups * (2 if spec.zero_points else 1)
 
     # -- parameters --
 
@@ -579,6 +638,8 @@ class _Quantizer:
         shared: _Parameters | None = None
         if spec.scale is not None:
             shared = self.constant()
+        elif spec.ranges:
+            shared = self.chosen(self.of_rows(a["ranges"], a["rows"]))
         elif one:
             found = f.for_(
                 a["m0"], a["m1"], 1, self.flat(self.nothing()),

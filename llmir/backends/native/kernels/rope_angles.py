@@ -87,7 +87,9 @@ def cosine_and_sine(f: Function, angle: SSAValue) -> tuple[SSAValue, SSAValue]:
         rest = f.fsub(rest, f.fmul(count, part))
     square = f.fmul(rest, rest)
     sine = f.fadd(rest, f.fmul(f.fmul(rest, square), _series(f, SINE, square)))
-    cosine = f.fadd(f.fmul(f.fmul(square, square), _series(f, COSINE, square)), f.fsub(f.constant(1.0, f64), f.fmul(square, 0.5)))
+    cosine = f.fadd(
+        f.fmul(f.fmul(square, square), _series(f, COSINE, square)), f.fsub(f.constant(1.0, f64), f.fmul(square, 0.5))
+    )
     odd = f.cmp("ne", f.and_(quarters, 1), 0)
     sine, cosine = f.select(odd, cosine, sine), f.select(odd, sine, cosine)
     # the quarter's number says the signs: cosine is negative in the 1st and 2nd, sine in the 2nd and 3rd

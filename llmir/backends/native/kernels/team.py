@@ -1,11 +1,12 @@
 """A team of threads in native code: how it waits, meets at barriers and is given steps to run.
 
-Waiting is hybrid: look at a word `spins` times with a pause between, then sleep in a futex on it. Pure spinning is a
-few hundred nanoseconds faster at best and stalls for whole time slices when there are more threads than cores.
-Without futexes a waiting thread yields its core.
+Waiting is hybrid: look at a word so many times with a pause between, then sleep in a futex on it. Pure spinning is a
+few hundred nanoseconds faster at best and stalls for whole time slices when there are more threads than cores. How
+often to look adapts: half as often after it was in vain, a little more often after it was not, so that threads on a
+busy machine soon give their cores away. Without futexes a waiting thread yields its core.
 
-The control block is memory of `CONTROL_BYTES`, zeroed before the team starts but for `spins`; one cache line for each
-word, so that a thread that waits on one does not slow the others. Words are 32 bits wide, as futexes are.
+The control block is memory of `CONTROL_BYTES`, zeroed before the team starts but for how often to look; one cache line
+for each word, so that a thread that waits on one does not slow the others. Words are 32 bits wide, as futexes are.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from llmir.backends.native.control import (
 
 BARRIER, WAIT, WAKE = "team_barrier", "team_wait", "team_wake"
 
+GROWTH = 6
+"""Looking that was not in vain makes the next one longer by 1 / 2^GROWTH."""
 FUTEX_CALLS = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
 """Number of the futex system call on Linux."""
 FUTEX_WAIT_PRIVATE, FUTEX_WAKE_PRIVATE, EVERYONE = 128, 129, 0x7FFFFFFF
@@ -71,7 +74,7 @@ class Team:
         context, thread, threads = f.args["context"], f.args["thread"], f.args["threads"]
         control = f.load(context, PTR, offset_of("control"), align=8)
         jobs, sleepers = f.at(control, JOBS), f.at(control, JOB_SLEEPERS)
-        spins = f.load(control, I32, JOB_SPINS, align=4)
+        spins = f.at(control, JOB_SPINS)
 
         def next_job(seen: SSAValue) -> list[SSAValue]:
             f.call(WAIT, [jobs, seen, sleepers, spins])
@@ -140,7 +143,7 @@ def emit_barrier(m: ModuleBuilder) -> str:
             f.call(WAKE, [phase, sleepers])
 
         def wait() -> None:
-            f.call(WAIT, [phase, current, sleepers, f.load(control, I32, BARRIER_SPINS, align=4)])
+            f.call(WAIT, [phase, current, sleepers, f.at(control, BARRIER_SPINS)])
 
         f.if_(f.cmp("eq", f.add(before, 1), f.trunc(threads, I32)), open_next, wait)
 
@@ -151,16 +154,20 @@ def emit_barrier(m: ModuleBuilder) -> str:
 
 
 def _emit_wait(m: ModuleBuilder) -> None:
-    """`team_wait(word, seen, sleepers, spins)`: returns when the word is no longer `seen`.
+    """`team_wait(word, seen, sleepers, spins)`: returns when the word is no longer `seen`; `spins` are three words.
 
     A sleeper counts itself before it looks again, and `team_wake` looks at the count after the word was changed, both
     in one total order: either the sleeper sees the change or the waker sees the sleeper. The system compares the word
     with `seen` once more before it puts the thread to sleep.
     """
-    f = m.function(
-        WAIT, [("word", PTR), ("seen", I32), ("sleepers", PTR), ("spins", I32)], aliasing=["word", "sleepers"]
-    )
-    word, seen, sleepers, spins = f.args["word"], f.args["seen"], f.args["sleepers"], f.args["spins"]
+    arguments = [("word", PTR), ("seen", I32), ("sleepers", PTR), ("spins", PTR)]
+    f = m.function(WAIT, arguments, aliasing=["word", "sleepers", "spins"])
+    word, seen, sleepers, place = f.args["word"], f.args["seen"], f.args["sleepers"], f.args["spins"]
+    spins, least, most = (f.atomic_load(f.at(place, at), I32, "monotonic") for at in (0, 4, 8))
+
+    def adapt(wanted: SSAValue) -> None:
+        """Other threads may do so at the same time; each of the results will do."""
+        f.if_(f.cmp("ne", wanted, spins), lambda: f.atomic_store(wanted, place, "monotonic"))
 
     def unchanged(ordering: str) -> SSAValue:
         return f.cmp("eq", f.atomic_load(word, I32, ordering), seen)
@@ -177,9 +184,13 @@ def _emit_wait(m: ModuleBuilder) -> None:
 
         f.while_([], lambda _: unchanged("seq_cst"), lambda _: _futex_wait(m, f, word, seen))
         f.atomic_add(sleepers, f.i32(-1), "monotonic")
+        adapt(f.umax(f.lshr(spins, 1), least))
+
+    def come_early() -> None:
+        adapt(f.umin(f.add(f.add(spins, f.lshr(spins, GROWTH)), 1), most))
 
     f.while_([f.i32(0)], keep_spinning, spin)
-    f.if_(unchanged("acquire"), sleep)
+    f.if_(unchanged("acquire"), sleep, come_early)
     f.ret()
     f.finish()
 

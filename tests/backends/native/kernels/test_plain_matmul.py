@@ -63,14 +63,13 @@ def product(
     """What the function writes, every array between guard pages."""
     m, n, k = len(x), len(w), x.shape[1]
     y = np.full((m, n), np.nan, np.float32)
-    given = [None if a is None else Guarded(a, place) for a in (x, w, s, z, y)]
-    addresses = [None if g is None else g.address for g in given]
+    out, inputs = Guarded(y, place), [Guarded(a, place) for a in (x, w, s, z) if a is not None]
+    addresses = [*(g.address for g in inputs), *([] if z is not None else [None]), out.address]
     code(chosen).quantizedMatMul(*addresses, m, n, k, group, bits)
     assert code(chosen).llmir_last_error() == b""
-    given[-1].copy_back()
-    for g in given:
-        if g is not None:
-            g.free()
+    out.copy_back()
+    for g in (*inputs, out):
+        g.free()
     return y
 
 
@@ -99,9 +98,15 @@ def test_every_width(bits: int, zero_points: bool, chosen: Machine) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    *(st.integers(1, top) for top in (11, 11, 5, 70)), st.integers(2, 8), st.booleans(), st.sampled_from(HERE), st.integers(0, 99)
+    *(st.integers(1, top) for top in (11, 11, 5, 70)),
+    st.integers(2, 8),
+    st.booleans(),
+    st.sampled_from(HERE),
+    st.integers(0, 99),
 )
-def test_any_shape(m: int, n: int, groups: int, group: int, bits: int, points: bool, chosen: Machine, seed: int) -> None:
+def test_any_shape(
+    m: int, n: int, groups: int, group: int, bits: int, points: bool, chosen: Machine, seed: int
+) -> None:
     check(m, n, groups, group, bits, points, chosen, seed)
 
 
@@ -152,7 +157,7 @@ def test_sizes_are_checked_before_anything_is_touched(sizes: tuple[int, ...], er
 
 def test_null_is_refused() -> None:
     for at, name in enumerate(("input", "weights", "scales", None, "output")):
-        pointers = [1] * 5
+        pointers: list[int | None] = [1] * 5
         pointers[at] = None
         if name is not None:
             assert said(*pointers, 1, 1, 8, 8, 4) == f"quantizedMatMul: {name} is NULL"
