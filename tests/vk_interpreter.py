@@ -223,7 +223,7 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 def _cmpi(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
     predicate: Any = op.predicate
     names = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
-    name: str = predicate.data if op.name == vk.CmpiOp.name else names[predicate.value.data]
+    name = str(predicate.data if op.name == vk.CmpiOp.name else names[predicate.value.data])
     if name[0] == "u":
         a, b = unsigned(a), unsigned(b)
     return COMPARE[name if name in ("eq", "ne") else name[1:]](a, b)
@@ -232,7 +232,7 @@ def _cmpi(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
 def _cmpf(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
     predicate: Any = op.predicate
     names = ("false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord", "ueq", "ugt", "uge", "ult", "ule", "une", "uno")
-    name: str = predicate.data if op.name == vk.CmpfOp.name else names[predicate.value.data]
+    name = str(predicate.data if op.name == vk.CmpfOp.name else names[predicate.value.data])
     either = np.isnan(a) | np.isnan(b)
     if name in ("ord", "uno"):
         return ~either if name == "ord" else either
@@ -245,12 +245,17 @@ def _fma(_w: Interpreter, _op: Any, a: Any, b: Any, c: Any) -> Any:
     return (np.asarray(a, np.float64) * b + c).astype(np.float32)[()]
 
 
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    found: Array = np.where(condition, a, b)
+    return found
+
+
 def _less(a: Any, b: Any) -> Any:
-    return np.where(np.asarray(a < b), a, b)
+    return _where(a < b, a, b)
 
 
 def _greater(a: Any, b: Any) -> Any:
-    return np.where(np.asarray(a > b), a, b)
+    return _where(a > b, a, b)
 
 
 def _unsigned_least(a: Any, b: Any) -> Any:
@@ -341,7 +346,7 @@ def _choose(_w: Interpreter, _op: Any, condition: Any, a: Any, b: Any) -> Any:
 
 
 def _select(_w: Interpreter, _op: Any, condition: Any, a: Any, b: Any) -> Any:
-    return np.where(np.asarray(condition), a, b)
+    return _where(condition, a, b)
 
 
 def _offset(_w: Interpreter, _op: Any, pointer: Any, bytes: Any) -> Any:
@@ -369,7 +374,9 @@ def _extract(_: Interpreter, op: vk.ExtractOp, vector: Any) -> Any:
 
 
 def _insert(_: Interpreter, op: vk.InsertOp, x: Any, vector: Any) -> Any:
-    return np.where(np.asarray(np.arange(vector.size) == op.lane.value.data), x, vector)
+    changed = vector.copy()
+    changed[op.lane.value.data] = x
+    return changed
 
 
 def _lookup(_w: Interpreter, _op: Any, table: Any, index: Any) -> Any:

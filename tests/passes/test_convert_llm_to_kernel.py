@@ -122,6 +122,7 @@ def scheme(options: str, *, inputs: str = "") -> str:
 
 
 TOKENS = 'input_granularity="per_token"'
+TENSOR = 'input_granularity="per_tensor"'
 GROUPS = 'input_granularity="per_group" input_group_size=32'
 I4 = 'weight_type="i4" weight_scale="f16" weight_group_size=32'
 QUANTIZED = {
@@ -131,6 +132,17 @@ QUANTIZED = {
     "w8 by channel": scheme('weight_type="i8" weight_granularity="per_channel"', inputs=TOKENS),
     "w8 by tensor": scheme('weight_type="i8" weight_granularity="per_tensor"', inputs=TOKENS),
     "nf4": scheme('weight_type="nf4" weight_group_size=16'),
+    "inputs with zero points": scheme(I4, inputs=f'{GROUPS} input_zero_point="i8"'),
+    "inputs with unsigned zero points": scheme(I4, inputs=f'{TOKENS} input_zero_point="ui8"').replace(
+        'input_type="i8"', 'input_type="ui8"'
+    ),
+    "inputs of 4 bits with zero points": scheme(
+        'weight_type="i8" weight_granularity="per_channel"', inputs=f'{GROUPS} input_zero_point="ui4"'
+    ).replace('input_type="i8"', 'input_type="ui4"'),
+    "one scale for all rows": scheme(I4, inputs=TENSOR),
+    "one scale and zero point for all rows": scheme(I4, inputs=f'{TENSOR} input_zero_point="ui8"').replace(
+        'input_type="i8"', 'input_type="ui8"'
+    ),
 }
 
 
@@ -350,9 +362,14 @@ def test_refusals(tmp_path: Path, name: str) -> None:
 
 
 INPUTS = {
-    "f8E4M3FN, scale=f32": "inputs are quantized to i2 to i8, not f8E4M3FN",
-    "i8, scale=f32, zp=i8": "only symmetric inputs are quantized, without zero points",
-    "i8, scale=f64, symmetric=true": "scales of inputs are f32, f16, bf16 or f8E8M0FNU",
+    "f8E4M3FN, scale=f32": "inputs are quantized to integers of 2 to 8 bits, not f8E4M3FN",
+    "i8, scale=f32, zp=f32": "inputs have zero points that are integers, or none",
+    "i8, scale=f32, min=f32": "inputs have zero points that are integers, or none",
+    "i8, scale=f64, symmetric=true": "scales of inputs are f32, f16, bf16 or f8E8M0FNU, not f64",
+    "ui8, scale=f32, symmetric=true": "scales alone are found at run time for signed codes; give zero points",
+    "i8, scale=f8E8M0FNU, zp=i8": "with zero points scales are no powers of two",
+    "i8, scale=f32, symmetric=true, axis=1": "inputs have scales for groups of columns, for tokens or for all of them",
+    "i8, scale=f32, symmetric=true, group_size=48, pad=16": "groups of 48 do not divide its input of 128",
 }
 
 
@@ -361,7 +378,8 @@ def test_refused_inputs(tmp_path: Path, type: str) -> None:
     text = str(model_program(tmp_path, "llama", scheme(I4, inputs=TOKENS)).module)
     old = "!llm.quantized_tensor<?x128xi8, scale=f32, symmetric=true, axis=0>"
     assert old in text
-    module = parse_module(new_context(), text.replace(old, f"!llm.quantized_tensor<?x128x{type}, axis=0>"))
+    where = "" if "axis" in type or "group" in type else ", axis=0"
+    module = parse_module(new_context(), text.replace(old, f"!llm.quantized_tensor<?x128x{type}{where}>"))
     with pytest.raises(UnsupportedProgram, match=re.escape(INPUTS[type])):
         convert(module, TARGET)
 

@@ -8,6 +8,10 @@ from typing import Any
 
 from llmir.backends.native.cache_layout import CacheLayout
 
+CHUNK_ROWS = 256
+"""Rows of a prompt that go through the model at once, unless they have something in common."""
+PAGE = 4096
+
 
 @dataclass(frozen=True)
 class StepPlan:
@@ -65,7 +69,8 @@ class TablePlan:
 class Plan:
     """A program's steps in the order of their jobs, its caches and tables in the order of their places.
 
-    `positions` is how many tokens the program has learned positions for, None when that is no limit.
+    `positions` is how many tokens the program has learned positions for, None when that is no limit. `whole_calls` says
+    that tokens of a call have a scale in common, so that a prompt must go through in one.
     """
 
     steps: tuple[StepPlan, ...]
@@ -75,10 +80,27 @@ class Plan:
     vocabulary: int
     weight_bytes: int
     positions: int | None = None
+    whole_calls: bool = False
 
     def step(self, name: str) -> tuple[int, StepPlan]:
         """A step's number and plan."""
         return next((i, step) for i, step in enumerate(self.steps) if step.name == name)
+
+    @property
+    def shared_bytes(self) -> int:
+        """Scratch of all threads together, enough for every step."""
+        return self.scratch(CHUNK_ROWS)[0]
+
+    @property
+    def private_stride(self) -> int:
+        """Scratch of each thread, enough for every step: whole pages."""
+        return self.scratch(CHUNK_ROWS)[1]
+
+    def scratch(self, rows: int) -> tuple[int, int]:
+        """Scratch of all threads together, and of each, when steps of many rows are called with at most so many."""
+        steps = [(s, 1 if s.name == "decode" else rows) for s in self.steps]
+        own = max(s.private * count + s.private_workspace for s, count in steps)
+        return max(1, *(s.shared * count + s.shared_workspace for s, count in steps)), -(-max(own, 1) // PAGE) * PAGE
 
     def to_json(self) -> str:
         """The plan as text."""

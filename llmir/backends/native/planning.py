@@ -13,7 +13,7 @@ from llmir.backends.native.packed_weights import packed_bytes
 from llmir.backends.native.plan import Plan, StepPlan, TablePlan
 from llmir.backends.native.steps_to_vk import steps_of
 from llmir.dialects.kernel_access import shape
-from llmir.dialects.kernel_phases import EmbedPositionsOp
+from llmir.dialects.kernel_phases import EmbedPositionsOp, RowRangesOp
 from llmir.dialects.kernel_steps import CacheOp, RopeTableOp, StepOp
 from llmir.dialects.llm.attributes import RopeScalingAttr
 from llmir.dialects.llm.weights import WeightOp, weights
@@ -35,6 +35,7 @@ def plan_of(module: ModuleOp, stored: ModuleOp, store: WeightStore, steps: tuple
         vocabulary=_columns(by_name["head"], "logits"),
         weight_bytes=packed_bytes(module),
         positions=min(limits, default=None),
+        whole_calls=any(isinstance(op, RowRangesOp) for op in module.walk()),
     )
 
 

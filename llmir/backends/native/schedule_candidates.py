@@ -27,9 +27,9 @@ MOST_CANDIDATES = 3
 """How many of them are tried: those with most rows."""
 
 ONE_ROW: dict[str, Sequence[int]] = {"k_unroll": (4, 8, 16, 32), "prefetch": (0, 2048, 4096, 8192)}
-"""Values of fields that matter for one row, in the order they are tried."""
+"""Values of fields that matter for one row."""
 MANY_ROWS: dict[str, Sequence[int]] = {"k_unroll": (4, 8, 16), "n_block": (2, 4, 16)}
-"""Those for many rows, after the rows."""
+"""Those for many rows, beside the rows."""
 
 
 def scheduled(matmul: Matmul, schedule: Schedule, machine: Machine) -> Matmul:

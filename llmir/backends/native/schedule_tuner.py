@@ -1,8 +1,9 @@
-"""The best schedules of a product on this machine, by trying: one field after the other, for each width of tile.
+"""The best schedules of a product on this machine, by trying.
 
-What the target's table says is where trying starts, and stays unless something else is faster by a margin. Tiles are
-of the packed weight, which one row and many rows share: they change where both together gain. Finalists are measured
-once more, all in turn, before one is taken.
+First the field that matters most, with each width of tile: prefetching for one row, rows of a block for many. Tiles are
+of the packed weight, which one row and many rows share, so their width is what is best for both together. Then the
+other fields, one after the other. What was found meets the table's schedule once more, and is taken if it is faster by
+a margin.
 """
 
 from __future__ import annotations
@@ -28,129 +29,128 @@ from llmir.targets.machine import Machine
 MARGIN = 0.03
 """How much faster something must be to be taken instead of what the table says."""
 
-HOPELESS = 0.15
-"""How much slower than another a width of tile may be to be tried further."""
-
 Measure = Callable[[Sequence[Matmul], int, float], list[float]]
 """Seconds of products with a number of rows, measured until a deadline: `MatmulTimer.seconds`."""
 
 
 @dataclass(frozen=True)
 class TunedProduct:
-    """Schedules that were found, those of the table, and by number of rows the seconds of a product with either."""
+    """Schedules that were found, those of the table, and by number of rows the seconds of a product with either.
+
+    `complete` is false when the time was over before all was tried.
+    """
 
     table: Schedules
     schedules: Schedules
-    table_seconds: dict[int, float] = field(default_factory=dict[int, float])
-    seconds: dict[int, float] = field(default_factory=dict[int, float])
+    table_seconds: dict[int, float]
+    seconds: dict[int, float]
     complete: bool = True
 
 
 @dataclass
 class _Trial:
-    """The search for one number of rows, or several that share a schedule."""
+    """The search for one number of rows, or several that share a schedule; `best` is by columns."""
 
     matmul: Matmul
     table: Schedule
     rows: tuple[int, ...]
-    best: dict[int, Schedule]  # by columns
+    best: dict[int, Schedule] = field(default_factory=dict[int, Schedule])
     seconds: dict[Schedule, dict[int, float]] = field(default_factory=dict[Schedule, dict[int, float]])
 
     def cost(self, schedule: Schedule) -> float:
-        """Logarithm of seconds, of all numbers of rows alike."""
-        return sum(map(math.log, self.seconds[schedule].values())) / len(self.rows)
+        """Logarithm of seconds, less that of the table's schedule measured with it; of all numbers of rows alike."""
+        own, table = self.seconds[schedule], self.seconds[self.table]
+        return sum(math.log(own[n] / table[n]) for n in self.rows) / len(self.rows)
 
-    def winner(self, columns: int) -> Schedule:
-        """The best with tiles so wide, the table's in doubt."""
-        found = self.best[columns]
-        if columns == self.table.columns and self.cost(found) > self.cost(self.table) - MARGIN:
-            return self.table
-        return found
+    def others(self, schedule: Schedule) -> list[tuple[str, list[int]]]:
+        """The fields that are tried last, with their values."""
+        fields = ONE_ROW if self.rows == (1,) else MANY_ROWS
+        unrolls = unrolls_to_try(self.matmul, schedule, fields["k_unroll"])
+        more = [] if self.rows == (1,) else [("n_block", list(fields["n_block"]))]
+        return [*more, *([("k_unroll", unrolls)] if len(unrolls) > 1 else [])]
 
 
 class ScheduleTuner:
     """Finds schedules for products on a machine; `rows` are the numbers of rows that count."""
 
     def __init__(self, machine: Machine, measure: Measure, rows: Sequence[int]):
-        self.machine, self.measure, self.rows = machine, measure, tuple(rows)
+        self.machine, self.measure = machine, measure
+        self.parts = {
+            name: part
+            for name, part in (("one_row", (1,)), ("many_rows", tuple(n for n in rows if n != 1)))
+            if part and set(part) <= set(rows)
+        }
 
     def tune(self, one_row: Matmul, many_rows: Matmul, table: Schedules, deadline: float) -> TunedProduct:
         """The schedules of a product, given as the steps of a program have it; until about a `time.monotonic`."""
-        many = tuple(r for r in self.rows if r != 1)
-        trials = {
-            "one_row": _Trial(one_row, table.one_row, (1,) if 1 in self.rows else (), {}),
-            "many_rows": _Trial(many_rows, table.many_rows, many, {}),
-        }
-        tried = {name: trial for name, trial in trials.items() if trial.rows}
-        both = len(tried) == len(trials)
-        complete = True
-        for number, trial in enumerate(tried.values()):
-            now = time.monotonic()
-            until = now + max(0.0, deadline - now) / (len(tried) - number)
-            complete = self._search(trial, until, tiles=both) and complete
-        columns = self._columns(list(tried.values()), table.columns) if both else table.columns
-        found = {name: trial.winner(columns) for name, trial in tried.items()}
-        seconds: dict[int, float] = {}
-        before: dict[int, float] = {}
-        for name, trial in tried.items():
-            seconds |= trial.seconds[found[name]]
-            before |= trial.seconds[trial.table]
-        return TunedProduct(table, replace(table, **found), before, seconds, complete)
+        matmuls = {"one_row": one_row, "many_rows": many_rows}
+        tables = {"one_row": table.one_row, "many_rows": table.many_rows}
+        trials = {name: _Trial(matmuls[name], tables[name], part) for name, part in self.parts.items()}
+        both = list(trials.values())
+        for trial in both:
+            self._first(trial, deadline, tiles=len(both) == 2)
+        columns = _best_columns(both, table.columns)
+        complete = all([self._rest(trial, columns, deadline) for trial in both])  # noqa: C419 (each does something)
+        found = {name: trial.best[columns] for name, trial in trials.items()}
+        for trial in both:
+            if trial.best[columns] != trial.table:
+                self._measure(trial, [trial.table, trial.best[columns]], deadline)
+        taken = self._taken(trials, found, columns == table.columns)
+        return TunedProduct(
+            table,
+            replace(table, **taken),
+            {n: s for trial in both for n, s in trial.seconds[trial.table].items()},
+            {n: s for name, trial in trials.items() for n, s in trial.seconds[taken[name]].items()},
+            complete,
+        )
 
-    def _search(self, trial: _Trial, deadline: float, *, tiles: bool) -> bool:
-        """Find the best schedule for each width of tile; False when the time was over before all was tried."""
-        own = trial.table
-        widths = columns_to_try(trial.matmul, own, self.machine) if tiles else [own.columns]
-        start = {c: replace(own, columns=c) for c in widths}
-        trial.best = {c: s for c, s in start.items() if c == own.columns or self._fits(trial, s)}
-        complete = True
-        for values in self._fields(trial):
+    def _first(self, trial: _Trial, deadline: float, *, tiles: bool) -> None:
+        """Try the field that matters most, with each width of tile."""
+        table = trial.table
+        batch = [table]
+        for columns in columns_to_try(trial.matmul, table, self.machine) if tiles else [table.columns]:
+            wide = replace(table, columns=columns)
+            if trial.rows == (1,):
+                batch += [replace(wide, prefetch=n) for n in dict.fromkeys((table.prefetch, *ONE_ROW["prefetch"]))]
+            else:
+                numbers = rows_to_try(trial.matmul, table, columns, self.machine)
+                batch += [replace(wide, rows=n) for n in numbers]
+        batch = [s for s in batch if s == table or is_candidate(trial.matmul, s, self.machine)]
+        self._measure(trial, batch, deadline)
+        for schedule in sorted(trial.seconds, key=trial.cost):
+            trial.best.setdefault(schedule.columns, schedule)
+
+    def _rest(self, trial: _Trial, columns: int, deadline: float) -> bool:
+        """Try the other fields of the best schedule so far; False when the time was over."""
+        for name, numbers in trial.others(trial.best[columns]):
             if time.monotonic() > deadline:
-                complete = False
-                break
-            batch = [s for c in trial.best for s in values(trial.best[c])]
-            self._measure(trial, batch, deadline)
-            for c in list(trial.best):
-                trial.best[c] = min((s for s in batch if s.columns == c), key=trial.cost)
-            least = min(map(trial.cost, trial.best.values()))
-            trial.best = {c: s for c, s in trial.best.items() if c == own.columns or trial.cost(s) < least + HOPELESS}
-        trial.seconds.clear()
-        self._measure(trial, [own, *trial.best.values()], deadline)
-        return complete
-
-    def _fields(self, trial: _Trial) -> list[Callable[[Schedule], list[Schedule]]]:
-        """For each field in turn, the candidates that differ in it."""
-
-        def rows(schedule: Schedule) -> list[Schedule]:
-            return [
-                replace(schedule, rows=r)
-                for r in rows_to_try(trial.matmul, trial.table, schedule.columns, self.machine)
-            ] or [schedule]
-
-        def other(name: str, numbers: Sequence[int]) -> Callable[[Schedule], list[Schedule]]:
-            return lambda schedule: list(dict.fromkeys([schedule, *(replace(schedule, **{name: n}) for n in numbers)]))
-
-        one_row = trial.rows == (1,)
-        numbers = dict(ONE_ROW if one_row else MANY_ROWS)
-        numbers["k_unroll"] = unrolls_to_try(trial.matmul, trial.table, numbers["k_unroll"])
-        others = [other(*item) for item in numbers.items() if set(item[1]) != {getattr(trial.table, item[0])}]
-        return others if one_row else [rows, *others]
-
-    def _fits(self, trial: _Trial, schedule: Schedule) -> bool:
-        fewest = replace(schedule, rows=1)
-        return is_candidate(trial.matmul, fewest, self.machine)
+                return False
+            best = trial.best[columns]
+            batch = [best, *(replace(best, **{name: n}) for n in numbers)]
+            self._measure(trial, [trial.table, *batch], deadline)
+            trial.best[columns] = min(batch, key=trial.cost)
+        return True
 
     def _measure(self, trial: _Trial, batch: Sequence[Schedule], deadline: float) -> None:
-        """Time schedules, each with every number of rows."""
+        """Time schedules in turn, each with every number of rows."""
         schedules = list(dict.fromkeys(batch))
         matmuls = [scheduled(trial.matmul, s, self.machine) for s in schedules]
+        trial.seconds = {s: {} for s in schedules}
         for rows in trial.rows:
             for schedule, seconds in zip(schedules, self.measure(matmuls, rows, deadline), strict=True):
-                trial.seconds.setdefault(schedule, {})[rows] = seconds
+                trial.seconds[schedule][rows] = seconds
 
-    def _columns(self, trials: list[_Trial], own: int) -> int:
-        """The width of tile that is best for one row and many together, the table's in doubt."""
-        widths = set.intersection(*(set(t.best) for t in trials))
-        costs = {c: sum(t.cost(t.winner(c)) for t in trials) / len(trials) for c in widths}
-        best = min(sorted(costs), key=lambda c: costs[c])
-        return best if costs[best] < costs[own] - MARGIN else own
+    def _taken(self, trials: dict[str, _Trial], found: dict[str, Schedule], own_tiles: bool) -> dict[str, Schedule]:
+        """What was found where it is faster than the table's: each on its own, or all where tiles are others."""
+        if own_tiles:
+            return {n: found[n] if t.cost(found[n]) < -MARGIN else t.table for n, t in trials.items()}
+        gain = sum(trial.cost(found[name]) for name, trial in trials.items()) / len(trials)
+        return found if gain < -MARGIN else {name: trial.table for name, trial in trials.items()}
+
+
+def _best_columns(trials: Sequence[_Trial], own: int) -> int:
+    """The width of tile that is best for one row and many together, the table's in doubt."""
+    widths = set.intersection(*(set(trial.best) for trial in trials))
+    costs = {c: sum(trial.cost(trial.best[c]) for trial in trials) / len(trials) for c in sorted(widths)}
+    best = min(costs, key=lambda c: costs[c])
+    return best if costs[best] < costs[own] - MARGIN else own

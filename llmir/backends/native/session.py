@@ -15,14 +15,11 @@ from numpy.typing import NDArray
 from llmir.backends.native.context import Context
 from llmir.backends.native.control import FIRST_STEP
 from llmir.backends.native.memory import Memory
-from llmir.backends.native.plan import Plan, StepPlan, TablePlan
+from llmir.backends.native.plan import CHUNK_ROWS, Plan, TablePlan
 from llmir.backends.native.workers import Compiled, Workers
 from llmir.errors import InputError
 
 Float = NDArray[np.float32]
-CHUNK_ROWS = 256
-"""Rows of a prompt that go through the model at once."""
-PAGE = 4096
 
 
 class NativeCache:
@@ -74,16 +71,31 @@ class NativeSession:
         self._weights = weights
         self._context = Context()
         self._workers = Workers(library, self._context, threads)
-        self._shared = Memory(max(1, *(s.shared * _rows(s) + s.shared_workspace for s in plan.steps)))
-        own = max(s.private * _rows(s) + s.private_workspace for s in plan.steps)
-        stride = -(-max(own, 1) // PAGE) * PAGE
-        self._private = Memory(stride * threads)
+        self._scratch: list[Memory] = []
+        self._room = 0
+        self._make_room(CHUNK_ROWS)
         self._logits: Float = np.empty(plan.vocabulary, np.float32)
         self._token: NDArray[np.int64] = np.zeros(1, np.int64)
         self._tables: dict[int, Tables] = {}
-        self._context.set(
-            weights=weights.address, shared=self._shared.address, private=self._private.address, private_stride=stride
-        )
+        self._context.set(weights=weights.address)
+
+    def _make_room(self, rows: int) -> None:
+        """Have scratch memory for calls of so many rows."""
+        if rows <= self._room:
+            return
+        size, stride = self.plan.scratch(rows)
+        shared, private = Memory(size), Memory(stride * self.threads)
+        self._context.set(shared=shared.address, private=private.address, private_stride=stride)
+        for memory in self._scratch:
+            memory.close()
+        self._scratch, self._room = [shared, private], rows
+
+    def _at_once(self, rows: int) -> int:
+        """Of so many rows of a call those that go through a step at once."""
+        if not self.plan.whole_calls:
+            return CHUNK_ROWS
+        self._make_room(rows)
+        return max(1, rows)
 
     @property
     def vocabulary(self) -> int:
@@ -107,8 +119,9 @@ class NativeSession:
         array = np.ascontiguousarray(ids, np.int64)
         self._check(array, position, cache)
         hidden: Float = np.empty((len(array), self.plan.hidden), np.float32)
-        for start in range(0, len(array), CHUNK_ROWS):
-            rows = min(CHUNK_ROWS, len(array) - start)
+        most = self._at_once(len(array))
+        for start in range(0, len(array), most):
+            rows = min(most, len(array) - start)
             self._run(
                 "prefill",
                 ids=array[start:].ctypes.data,
@@ -122,8 +135,9 @@ class NativeSession:
         """Logits [T, vocabulary] of hidden states [T, hidden]."""
         states = np.ascontiguousarray(hidden, np.float32)
         logits: Float = np.empty((len(states), self.plan.vocabulary), np.float32)
-        for start in range(0, len(states), CHUNK_ROWS):
-            rows = min(CHUNK_ROWS, len(states) - start)
+        most = self._at_once(len(states))
+        for start in range(0, len(states), most):
+            rows = min(most, len(states) - start)
             self._run("head", hidden=states[start:].ctypes.data, logits=logits[start:].ctypes.data, rows=rows)
         return logits
 
@@ -172,7 +186,7 @@ class NativeSession:
     def close(self) -> None:
         """End the threads and give the memory back."""
         self._workers.close()
-        for memory in (self._weights, self._shared, self._private):
+        for memory in (self._weights, *self._scratch):
             memory.close()
 
     def __enter__(self) -> NativeSession:
@@ -182,11 +196,6 @@ class NativeSession:
         self, _type: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _rows(step: StepPlan) -> int:
-    """The most rows a step is called with."""
-    return 1 if step.name == "decode" else CHUNK_ROWS
 
 
 def _place(cache: NativeCache, position: int, left: int) -> dict[str, int]:

@@ -103,6 +103,13 @@ QUANTIZED = {
     "input_granularity=per_group input_group_size=32 input_dynamic=true},quantize-weights,quantize-activations",
     "w8a8_token": "assign-schemes{weight_type=i8 weight_granularity=per_channel input_type=i8 "
     "input_granularity=per_token input_dynamic=true},quantize-weights,quantize-activations",
+    "w8a8_tensor": "assign-schemes{weight_type=i8 weight_granularity=per_channel input_type=i8 "
+    "input_granularity=per_tensor input_dynamic=true},quantize-weights,quantize-activations",
+    "w4a8_zero_points_g32": "assign-schemes{weight_type=i4 weight_scale=f16 weight_group_size=32 input_type=ui8 "
+    "input_zero_point=ui8 input_granularity=per_group input_group_size=32 input_dynamic=true},quantize-weights,"
+    "quantize-activations",
+    "w8a8_zero_points_tensor": "assign-schemes{weight_type=i8 weight_granularity=per_channel input_type=ui8 "
+    "input_zero_point=ui8 input_granularity=per_tensor input_dynamic=true},quantize-weights,quantize-activations",
     "w4_zero_points": "assign-schemes{weight_type=ui4 weight_zero_point=ui4 weight_group_size=64},quantize-weights",
     "nf4": "assign-schemes{weight_type=nf4 weight_group_size=64},quantize-weights",
     "f8": "assign-schemes{weight_type=f8E4M3FN weight_granularity=per_channel},quantize-weights",
@@ -129,6 +136,21 @@ def test_quantized_programs_agree_with_numpy(models: Path, cached: ProgramCache,
         assert_close(ours, expected, 2e-2 if "a8" in scheme else 2e-5)
     for one, two in zip(*results, strict=True):
         assert one.tobytes() == two.tobytes(), "results depend on the number of threads"
+
+
+@pytest.mark.parametrize("scheme", ["w8a8_tensor", "w8a8_zero_points_tensor"])
+def test_a_prompt_whose_tokens_share_a_scale_goes_through_at_once(models: Path, cached: ProgramCache, scheme: str):
+    """Also one longer than the chunks of others. One very large value in the last token moves the codes of the first."""
+    made = quantized(models, scheme)
+    ids = np.random.default_rng(2).integers(0, 250, 300)
+    numpy = compile_numpy(made.module, made.weights)
+    with compile_native(made.module, made.weights, threads=2, kv_cache="f32", cache=cached) as native:
+        assert_close(native.logits(ids), numpy.logits(ids), 3e-2)
+        hidden = numpy.backbone(ids, 0, numpy.new_cache(300))
+        hidden[-1] *= np.where(np.arange(hidden.shape[1]) == 3, 1e3, 1).astype(np.float32)
+        assert_close(native.head(hidden), numpy.head(hidden), 1e-5)
+        assert np.abs(native.head(hidden[:299]) - native.head(hidden)[:299]).max() > 1e-3
+        assert native.decode(5, 0, native.new_cache(4)).shape == (259,)
 
 
 @pytest.mark.parametrize(("element", "tolerance"), [("f32", 2e-5), ("f16", 2e-3), ("i8", 3e-2), ("f8E4M3FN", 0.2)])

@@ -40,13 +40,11 @@ from llmir.backends.native.kernels.sampling import Argmax
 from llmir.backends.native.kernels.step import STEP_ARGUMENTS
 from llmir.backends.native.kernels.team import Team
 from llmir.backends.native.packed_file import FIXED_BYTES, PIECE_BYTES, fixed_header, header_bytes, pieces
-from llmir.backends.native.plan import Plan, TablePlan
-from llmir.backends.native.session import CHUNK_ROWS
+from llmir.backends.native.plan import CHUNK_ROWS, PAGE, Plan, TablePlan
 
 MOST_THREADS = 1024
 MOST_TOKENS = 1 << 20
 """The largest capacity: a million tokens."""
-PAGE = 4096
 HUGE_PAGE = 2 << 20
 
 LOAD, THREAD, CREATE, DESTROY, CALIBRATE = "model.load", "model.thread", "model.create", "model.destroy", "model.spins"
@@ -404,25 +402,17 @@ class _Create:
 
     def _areas(self, f: Function, capacity: SSAValue) -> list[_Area]:
         plan, threads = self.model.plan, f.args["threads"]
-        rows = {step.name: 1 if step.name == "decode" else CHUNK_ROWS for step in plan.steps}
-        shared = max(s.shared * rows[s.name] + s.shared_workspace for s in plan.steps)
         tables = f.mul(capacity, self.model.table_row_bytes)
         return [
             _Area("checks", f.i64(4 * pieces(plan.weight_bytes))),
             _Area("ids", f.i64(8 * CHUNK_ROWS)),
             _Area("hidden", f.i64(4 * CHUNK_ROWS * plan.hidden)),
             _Area("logits", f.i64(4 * plan.vocabulary)),
-            _Area("shared", f.i64(shared), True),
-            _Area("private", f.mul(threads, self._private_stride()), True),
+            _Area("shared", f.i64(plan.shared_bytes), True),
+            _Area("private", f.mul(threads, plan.private_stride), True),
             _Area("cache", f.mul(capacity, sum(c.token_bytes for c in plan.caches)), True),
             *(_Area(kind, tables) for kind in self.model.table_kinds),
         ]
-
-    def _private_stride(self) -> int:
-        own = max(
-            s.private * (1 if s.name == "decode" else CHUNK_ROWS) + s.private_workspace for s in self.model.plan.steps
-        )
-        return -(-max(own, 1) // PAGE) * PAGE
 
     def _mapped(self, f: Function) -> list[SSAValue]:
         lanes = self.model.lanes
@@ -449,7 +439,7 @@ class _Create:
             _set(f, model, file=f.sext(f.args["file"], I64))
             for area, place in zip(areas, places, strict=True):
                 (_set_context if area.in_context else _set)(f, model, **{area.field: f.at(start, place)})
-            stride = f.i64(self._private_stride())
+            stride = f.i64(self.model.plan.private_stride)
             _set_context(
                 f, model, weights=start, control=f.at(model, CONTROL), private_stride=stride, capacity=capacity
             )
