@@ -118,7 +118,7 @@ func.func @embed(%ids: tensor<?xi64>) -> {rows} attributes {{llm.role = "embed"}
   %x = llm.embedding(%ids, %w) : (tensor<?xi64>, {table}) -> {rows}
   func.return %x : {rows}
 }}
-{block}
+{str(block)}
 func.func @head(%x: {rows}) -> tensor<?x16xf32> attributes {{llm.role = "head"}} {{
   %w = llm.load_weight @out : tensor<16x{size}xf32>
   %y = llm.linear(%x, %w) : ({rows}, tensor<16x{size}xf32>) -> tensor<?x16xf32>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp
@@ -18,11 +19,16 @@ from llmir.dialects.kernel_phases import MatmulOp
 from llmir.dialects.kernel_schedule import SCHEDULES, MatmulKind, ScheduleOfAttr, Schedules
 from llmir.dialects.kernel_steps import LoopOp
 from llmir.passes.native import found_schedules, lower_to_steps
+from llmir.passes.program_timer import ProgramTimer, gain
 from llmir.passes.steps.program_schedules import given_schedules
 from llmir.program.context import Progress, ignore_progress
 from llmir.program.store import WeightStore
 from llmir.targets.host import host_machine
 
+FOR_PRODUCTS = 0.6
+"""What part of the time products are measured alone; the rest is for whole steps."""
+LEAST_GAIN = 0.005
+"""How much faster a whole step must be for a product's schedules to be taken."""
 MEASURED, KEPT, GIVEN, NOT_MEASURED = "measured", "kept", "text", "table"
 """Where schedules are from: measured now, before, said by the program's text, or the table's for want of time."""
 
@@ -49,11 +55,24 @@ class ProgramProduct:
 
 
 @dataclass(frozen=True)
+class StepTimes:
+    """Seconds of a whole step with so many rows: with the schedules that were found, and without."""
+
+    rows: int
+    seconds: float
+    table_seconds: float
+
+
+@dataclass(frozen=True)
 class Tuning:
-    """All kinds of products of a program, those that read most first; `notes` are what a user should be told."""
+    """All kinds of products of a program, those that read most first; `notes` are what a user should be told.
+
+    `steps` are times of whole steps, where schedules were found that are better than the table's.
+    """
 
     products: tuple[ProgramProduct, ...]
     notes: tuple[str, ...]
+    steps: tuple[StepTimes, ...] = ()
 
     def as_ir(self) -> ModuleOp:
         """A module that says nothing but the schedules, to be written into a program."""
@@ -87,7 +106,8 @@ def tune(
     UnsupportedProgram says what has no native kernel.
     """
     machine, cache = host_machine(), cache or ScheduleCache()
-    deadline = time.monotonic() + options.seconds
+    start = time.monotonic()
+    deadline = start + FOR_PRODUCTS * options.seconds
     lowered = module.clone()
     lower_to_steps(lowered, store, machine.name, activation=activation)
     given, kept = given_schedules(module), cache.read(machine)
@@ -101,13 +121,49 @@ def tune(
         if now < deadline:
             results[kind] = _tune(tuner, found[kind], now + (deadline - now) / (len(to_measure) - done))
         progress("measuring", done + 1, len(to_measure))
+    timer = ProgramTimer(module, store, machine, activation, options.threads, options.rows)
+    results, steps = _confirmed(timer, results, before, found, start + options.seconds)
     if results:
         cache.keep(machine, {str(kind): asdict(result.schedules) for kind, result in results.items()})
     products = tuple(_product(kind, have, given, before, results) for kind, have in found.items())
     notes = [*kept.notes, *_notes(products, options)]
     if cache.problem is not None:
         notes.append(f"the schedules are not kept for the next time: {cache.problem}")
-    return Tuning(products, tuple(notes))
+    return Tuning(products, tuple(notes), steps)
+
+
+def _confirmed(
+    timer: ProgramTimer,
+    results: Mapping[MatmulKind, TunedProduct],
+    before: Mapping[str, Schedules],
+    found: Mapping[MatmulKind, _Found],
+    deadline: float,
+) -> tuple[dict[MatmulKind, TunedProduct], tuple[StepTimes, ...]]:
+    """What was found for products, the table's again where whole steps are not faster with it; times of the steps."""
+    better = [kind for kind, result in results.items() if result.schedules != result.table]
+    confirmed = dict(results)
+    if not better:
+        return confirmed, ()
+    table = taken = timer.compiled(before)
+    accepted = dict(before)
+    with closing(table):
+        for kind in sorted(better, key=lambda kind: -results[kind].saved * found[kind].uses):
+            late = time.monotonic() > deadline
+            trial = {**accepted, str(kind): results[kind].schedules}
+            choice = taken if late else timer.compiled(trial)
+            if not late:
+                timer.compare([taken, choice], deadline)
+            if not late and gain(choice, taken) > LEAST_GAIN:
+                choice, taken, accepted = taken, choice, trial
+            else:
+                confirmed[kind] = results[kind].as_table(complete=results[kind].complete and not late)
+            if choice not in (table, taken):
+                choice.close()
+        if taken is table:
+            return confirmed, ()
+        with closing(taken):
+            timer.compare([table, taken], deadline)
+    return confirmed, tuple(StepTimes(n, taken.seconds[n], table.seconds[n]) for n in timer.rows)
 
 
 def _products(lowered: ModuleOp) -> dict[MatmulKind, _Found]:

@@ -9,7 +9,7 @@ arrays given and what the functions ask for themselves; an access to anything el
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -221,18 +221,18 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def _cmpi(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
-    predicate: Any = op.predicate
+    predicate = cast(Any, op.predicate)
     names = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
-    name = str(predicate.data if op.name == vk.CmpiOp.name else names[predicate.value.data])
+    name: str = predicate.data if op.name == vk.CmpiOp.name else names[predicate.value.data]
     if name[0] == "u":
         a, b = unsigned(a), unsigned(b)
     return COMPARE[name if name in ("eq", "ne") else name[1:]](a, b)
 
 
 def _cmpf(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
-    predicate: Any = op.predicate
+    predicate = cast(Any, op.predicate)
     names = ("false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord", "ueq", "ugt", "uge", "ult", "ule", "une", "uno")
-    name = str(predicate.data if op.name == vk.CmpfOp.name else names[predicate.value.data])
+    name: str = predicate.data if op.name == vk.CmpfOp.name else names[predicate.value.data]
     either = np.isnan(a) | np.isnan(b)
     if name in ("ord", "uno"):
         return ~either if name == "ord" else either
@@ -246,8 +246,7 @@ def _fma(_w: Interpreter, _op: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
-    found: Array = np.where(condition, a, b)
-    return found
+    return cast(Any, np.where(condition, a, b))
 
 
 def _less(a: Any, b: Any) -> Any:

@@ -12,7 +12,7 @@ from llmir.backends.native.cores import usable_cores
 from llmir.dialects.kernel_schedule import SCHEDULES, ScheduleOfAttr, Schedules
 from llmir.errors import InputError, UnsupportedProgram, UsageError
 from llmir.frontends.registry import open_runnable
-from llmir.passes.native_tuning import ProgramProduct, Tuning, TuningOptions, tune
+from llmir.passes.native_tuning import ProgramProduct, StepTimes, Tuning, TuningOptions, tune
 from llmir.reports.tables import facts_table, table_of
 from llmir.targets.host import host_machine
 from llmir.tools.backends import prepared
@@ -49,6 +49,7 @@ def run(
         sys.stdout.write(ir_text(tuning))
         return
     facts = [("model", model), ("machine", f"{machine.name}, {team} threads")]
+    facts += [(f"{s.rows} at once", step_text(s)) for s in tuning.steps]
     out.show(facts_table(facts), products_table(tuning))
     out.finish(
         {
@@ -57,9 +58,15 @@ def run(
             "threads": team,
             "rows": list(options.rows),
             "notes": list(tuning.notes),
+            "steps": [asdict(step) for step in tuning.steps],
             "products": [as_data(product) for product in tuning.products],
         }
     )
+
+
+def step_text(step: StepTimes) -> str:
+    """`1.42 ms, 1.50 ms with the table's schedules`."""
+    return f"{1e3 * step.seconds:.2f} ms, {1e3 * step.table_seconds:.2f} ms with the table's schedules"
 
 
 def ir_text(tuning: Tuning) -> str:

@@ -22,7 +22,7 @@ from llmir.backends.native.packed_weights import fingerprint, packed_parts
 from llmir.backends.native.planning import plan_of
 from llmir.backends.native.steps_to_vk import emit_steps
 from llmir.dialects.kernel_steps import WeightOp
-from llmir.errors import InputError, UsageError
+from llmir.errors import InputError, UnsupportedProgram, UsageError
 from llmir.passes.native import lower_to_steps
 from llmir.program.files import check_output, new_folder
 from llmir.program.program import Program
@@ -127,7 +127,13 @@ class CLibrary:
         steps = emit_steps(m, lowered)
         slots = "\n".join(str(op) for op in lowered.body.ops if isinstance(op, WeightOp))
         key = hashlib.sha256(slots.encode() + fingerprint(lowered, store)).digest()
-        model = CModel(self.name, plan_of(lowered, lowered, store, steps), key)
+        plan = plan_of(lowered, lowered, store, steps)
+        if plan.whole_calls:
+            raise UnsupportedProgram(
+                "inputs have one scale for all tokens of a call; compiled programs read a prompt in parts, "
+                "so that each token, or each group of its values, needs a scale of its own"
+            )
+        model = CModel(self.name, plan, key)
         model.emit(m)
         QuantizedMatMul().emit(m)
         LastError(LAST_ERROR).emit(m)

@@ -19,7 +19,6 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     Float8E8M0FNUType,
     FloatAttr,
-    NoneAttr,
     bf16,
     f16,
     f32,
@@ -268,6 +267,16 @@ class FunctionEmitter:
         if held.root is self.destination.root:
             self.occupant = value
 
+    def buffer(self, value: SSAValue, width: int, *, private: bool) -> SSAValue:
+        """A new buffer for a value of so many columns.
+
+        Many rows of floats that products read begin in different sets of a cache.
+        """
+        products = [p for p in self.products.at.values() if _reads_floats(p)]
+        read = any(self.storage(p.input) is value for p in products)
+        spread = read and not self.step.one_row and self.step.shared.activation == "f32"
+        return self.step.buffer(spread_stride(width, 4) if spread else width, private=private, name=value.name_hint)
+
     def row_place(self, op: Operation, result: SSAValue, input: Held | None, width: int) -> tuple[Held, SplitAttr]:
         """Where a result of rows goes and how the work on them is divided."""
         into = self.target(result, op, reads=True)
@@ -276,9 +285,8 @@ class FunctionEmitter:
         if into is not None:
             return replace(into, split=split), split
         if self.step.one_row:
-            buffer = self.step.buffer(width, private=True, name=result.name_hint)
-            return Held(buffer, 0, width, replicated()), replicated()
-        return Held(self.step.buffer(width, private=False, name=result.name_hint), 0, width, split), split
+            return Held(self.buffer(result, width, private=True), 0, width, replicated()), replicated()
+        return Held(self.buffer(result, width, private=False), 0, width, split), split
 
     def point_place(self, op: Operation, result: SSAValue, inputs: Sequence[SSAValue]) -> tuple[Held, SplitAttr]:
         """Where a result of elements goes: what is divided by columns stays so."""
@@ -292,7 +300,7 @@ class FunctionEmitter:
             again = (h for v, h in zip(inputs, helds, strict=True) if self._may_overwrite(v, h, op))
             into = next(again, None)
         if into is None:
-            into = Held(self.step.buffer(width, private=False, name=result.name_hint), 0, width, by_columns[0])
+            into = Held(self.buffer(result, width, private=False), 0, width, by_columns[0])
         return replace(into, split=by_columns[0]), by_columns[0]
 
     def _may_overwrite(self, value: SSAValue, held: Held, op: Operation) -> bool:
@@ -381,7 +389,7 @@ class FunctionEmitter:
         elif product.gate is not None:
             assert product.result is not None
             out = self._product_place(op, product.result, product.parts[0].columns, split)
-            write(out.root, f"gated_{product.gate}")
+            write(self.step.view(out, out.width), f"gated_{product.gate}")
             self.hold(product.result, out)
         else:
             self._store(op, product, write, split)
@@ -391,7 +399,8 @@ class FunctionEmitter:
         if isinstance(product.input.type, QuantizedTensorType):
             quantized = self.quantized(op, product)
             return quantized, quantized.codes, "i8"
-        return None, self.whole(self.value(product.input), op).root, self.step.shared.activation
+        input = self.value(product.input)
+        return None, self.step.view(input, input.width), self.step.shared.activation
 
     def _weights(self, op: Operation, product: Product) -> tuple[TilesType, list[Member], list[Member]]:
         """Type and members of the packed weight, and the members of the bias."""
@@ -418,7 +427,7 @@ class FunctionEmitter:
         into = self.target(result, op, reads=False)
         if into is not None:
             return replace(into, split=split)
-        return Held(self.step.buffer(width, private=False, name=result.name_hint), 0, width, split)
+        return Held(self.buffer(result, width, private=False), 0, width, split)
 
     def _store(self, op: Operation, product: Product, write: Callable[[SSAValue, str], None], split: SplitAttr) -> None:
         width = sum(p.columns for p in product.parts)
@@ -427,7 +436,7 @@ class FunctionEmitter:
         else:
             hints = [p.value.name_hint or "projection" for p in product.parts]
             out = Held(self.step.buffer(width, private=False, name="_".join(hints)), 0, width, split)
-        write(out.root, "store")
+        write(self.step.view(out, width), "store")
         at = 0
         for part in product.parts:
             if len(product.parts) == 1:
@@ -607,10 +616,10 @@ class FunctionEmitter:
         if isinstance(source, model.PositionsOp):
             assert self.position is not None
             facts = (source.count, source.offset, split)
-            self.step.add(EmbedPositionsOp(table, self.position, out.root, *facts))
+            self.step.add(EmbedPositionsOp(table, self.position, self.step.view(out, out.width), *facts))
         else:
             assert self.ids is not None
-            self.step.add(EmbedOp(self.ids, table, out.root, split))
+            self.step.add(EmbedOp(self.ids, table, self.step.view(out, out.width), split))
         self.hold(op.output, out)
 
     def norm(self, op: model.RMSNormOp | model.LayerNormOp) -> None:
@@ -673,10 +682,14 @@ class FunctionEmitter:
         self.step.add(AppendCacheOp(k, v, self.position, keys, values, split))
         over = split if one_row else SplitAttr(FOLDED_ROWS)
         width = inner[0] * inner[1]
-        out = Held(self.step.buffer(width, private=False, name=op.output.name_hint), 0, width, over)
+        out = Held(self.buffer(op.output, width, private=False), 0, width, over)
         q, into = self.step.view(query, *inner), self.step.view(out, *inner)
         self.step.add(AttentionOp(q, keys, values, self.position, into, op.scale, over, op.window, op.softcap))
         self.hold(op.output, out)
+
+
+def _reads_floats(product: Product) -> bool:
+    return not isinstance(product.input.type, QuantizedTensorType)
 
 
 def _symbols(part: Part) -> list[str]:

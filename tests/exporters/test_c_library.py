@@ -20,7 +20,7 @@ from llmir.backends.native.packed_file import FIXED_BYTES, header_bytes
 from llmir.errors import InputError, OutputError, UnsupportedProgram, UsageError
 from llmir.exporters.c_library import CLibrary
 from llmir.frontends.registry import open_runnable
-from llmir.passes.pipeline import compile_numpy
+from llmir.passes.pipeline import Pipeline, compile_numpy
 
 CONFIG = config_of()
 IDS = [11, 200, 3, 77, 42]
@@ -69,10 +69,11 @@ def test_logits_do_not_depend_on_threads(library: Path, greedy: Path) -> None:
 
 
 @needs_gcc
-def test_a_long_prompt_goes_through_in_parts(library: Path, greedy: Path) -> None:
-    """More rows than a step is called with; the capacity is used to the last token."""
-    ids = [int(i) for i in np.random.default_rng(1).integers(0, 259, 300)]
-    got = said(greedy, library, ids, 3, capacity=302, threads=2)
+@pytest.mark.parametrize("tokens", [256, 257, 300, 512])
+def test_a_long_prompt_goes_through_in_parts(library: Path, greedy: Path, tokens: int) -> None:
+    """As many rows as a step is called with, and more; the capacity is used to the last token."""
+    ids = [int(i) for i in np.random.default_rng(1).integers(0, 259, tokens)]
+    got = said(greedy, library, ids, 3, capacity=tokens + 2, threads=2)
     assert got.tokens == reference(ids, 3)[0]
 
 
@@ -427,6 +428,17 @@ def test_what_cannot_be_compiled(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedProgram, match="no native kernel"):
         compiled(source, tmp_path / "out")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["moe"]
+
+
+def test_one_scale_for_all_tokens_is_refused(model: Path, tmp_path: Path) -> None:
+    program = open_runnable(str(model))
+    scheme = (
+        "weight_type=i8 weight_granularity=per_channel input_type=i8 input_granularity=per_tensor input_dynamic=true"
+    )
+    Pipeline.parse(f"assign-schemes{{{scheme}}},quantize-weights,quantize-activations").run(program)
+    with pytest.raises(UnsupportedProgram, match="one scale for all tokens of a call"):
+        compiled(program, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["", "1a", "a-b", "a b", "é", "a.b", "_a"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -126,16 +127,25 @@ class MatmulTimer:
 
 @contextlib.contextmanager
 def urgent() -> Generator[None]:
-    """Before other processes' threads, those started here too, for as long as a burst; if the system permits it."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
-    except (AttributeError, OSError):
-        yield
-        return
+    """All threads before those of other processes, for as long as a burst; where the system permits it."""
+    permitted = hasattr(os, "sched_setscheduler") and _set_policy(os.SCHED_FIFO, PRIORITY)
     try:
         yield
     finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        if permitted:
+            _set_policy(os.SCHED_OTHER, 0)
+
+
+def _set_policy(policy: int, priority: int) -> bool:
+    """Of the threads there are; those they start get the same."""
+    for thread in threading.enumerate():
+        try:
+            os.sched_setscheduler(thread.native_id or 0, policy, os.sched_param(priority))
+        except ProcessLookupError:
+            continue  # it has just ended
+        except PermissionError:
+            return False
+    return True
 
 
 def _timed(matmul: Matmul, call: Callable[..., Any], rows: int) -> _Timed:

@@ -63,7 +63,7 @@ class ScheduleCache:
             return KeptSchedules(notes=(f"{path}: is damaged, its schedules are ignored",) if damaged else ())
         try:
             found: Any = json.loads(data)
-            where, entries = found["where"], found["schedules"]
+            where, entries = found["where"], dict(found["schedules"])
         except (ValueError, KeyError, TypeError):
             return KeptSchedules(notes=(f"{path}: holds no schedules, and is ignored",))
         if where != _where(machine):

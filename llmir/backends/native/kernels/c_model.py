@@ -39,6 +39,7 @@ from llmir.backends.native.kernels.rope_angles import RopeAngles
 from llmir.backends.native.kernels.sampling import Argmax
 from llmir.backends.native.kernels.step import STEP_ARGUMENTS
 from llmir.backends.native.kernels.team import Team
+from llmir.backends.native.matrix_registers import ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA
 from llmir.backends.native.packed_file import FIXED_BYTES, PIECE_BYTES, fixed_header, header_bytes, pieces
 from llmir.backends.native.plan import CHUNK_ROWS, PAGE, Plan, TablePlan
 
@@ -490,6 +491,14 @@ class _Create:
         return guarded(f, [check_threads, check_checks, check_weights], lambda: [model], failed, [PTR])
 
 
+def _check_matrix_registers(f: Function) -> Check:
+    """That the system lets this process use AMX's registers, which it wants to be asked for."""
+    f.module.declare("syscall", [I64, PTR, I64, I64, I64], [I64])
+    (error,) = f.call("syscall", [ARCH_PRCTL, f.at(f.null(), REQUEST_PERMISSION), TILE_DATA, 0, 0])
+    said = (f"{f.name}: the operating system does not let this process use matrix registers: ", _system_error(f))
+    return Check(f.cmp("ne", error, 0), said)
+
+
 def _emit_init(m: ModuleBuilder, model: CModel) -> None:
     """`NAME_init`: checks its arguments, opens the file and makes a model of it."""
     arguments = [("path", PTR), ("threads", I32), ("capacity", I32)]
@@ -525,6 +534,7 @@ def _emit_init(m: ModuleBuilder, model: CModel) -> None:
 
         checks = [
             lambda: MissingFeature().check(f),
+            *([] if f.machine.tiles is None else [lambda: _check_matrix_registers(f)]),
             lambda: Check(f.cmp("eq", f.integer_of(path), 0), (f"{model.name}: path is NULL",)),
             bounded(f"{model.name}: threads", given, 0, MOST_THREADS),
             bounded(f"{model.name}: capacity", capacity, 1, MOST_TOKENS),

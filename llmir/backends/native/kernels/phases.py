@@ -15,15 +15,15 @@ from llmir.backends.native.kernels.attention import Attention, AttentionParts, H
 from llmir.backends.native.kernels.cache import AppendCache
 from llmir.backends.native.kernels.elementwise import Combine, Gate, Map
 from llmir.backends.native.kernels.embedding import Embed, EmbedPositions
-from llmir.backends.native.kernels.matmul import Matmul, Schedule
+from llmir.backends.native.kernels.matmul import Matmul, Schedule, spread_stride
 from llmir.backends.native.kernels.norms import HeadRmsNorm, LayerNorm, RmsNorm
-from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RowRanges, SumRows
+from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows, RowRanges, SumRows
 from llmir.backends.native.kernels.rope import Rope
 from llmir.backends.native.kernels.sampling import Argmax, Pick
 from llmir.backends.native.kernels.step import Part, Places, StepEmitter
 from llmir.backends.native.plan import StepPlan
 from llmir.dialects import kernel_phases as k
-from llmir.dialects.kernel_access import StepKernel, memref, shape, strides
+from llmir.dialects.kernel_access import ARENA_ALIGNMENT, StepKernel, memref, shape, strides
 from llmir.dialects.kernel_steps import StepOp
 from llmir.dialects.kernel_types import COLUMNS, HEADS, TilesType
 
@@ -121,16 +121,23 @@ def matmul(e: StepEmitter, op: k.MatmulOp, part: Part) -> None:
     generator = matmul_of(op)
     assert part.first is not None
     assert part.last is not None
-    absent = e.value(op.input)
-    scales, sums, bias = (absent if v is None else e.value(v) for v in (op.scales, op.sums, op.bias))
-    if generator.needs_sums and op.sums is None:
-        summed = SumRows(generator.layout.k, generator.sum_group)
-        sums = e.workspace(0, 4 * -(-summed.k // summed.group))
-        e.call(summed, e.value(op.input), sums, part.m0, part.m1)
+    x = e.value(op.input)
+    scales, sums, bias = (x if v is None else e.value(v) for v in (op.scales, op.sums, op.bias))
+    k, group = generator.layout.k, generator.sum_group
+    if op.activation.data == "bf16":
+        rounded = RoundRows(k, group, generator.natural, stride(op.input), generator.row_stride)
+        size = -(-2 * rounded.stride // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
+        place = e.workspace(0, size + 4 * -(-k // group))
+        sums = e.f.at(place, e.f.mul(e.rows, size))
+        e.call(rounded, x, place, sums, part.m0, part.m1)
+        x = place
+    elif generator.needs_sums and op.sums is None:
+        sums = e.workspace(0, 4 * -(-k // group))
+        e.call(SumRows(k, group, stride(op.input)), x, sums, part.m0, part.m1)
     tile_range = (e.f.mul(t, tiles.interleave.data) for t in (part.first, part.last))
     e.call(
         generator,
-        *(e.value(op.weight), e.value(op.input), scales, sums, bias, e.value(op.output)),
+        *(e.value(op.weight), x, scales, sums, bias, e.value(op.output)),
         *(part.m0, part.m1, *tile_range),
     )
 
@@ -140,6 +147,9 @@ def matmul_of(op: k.MatmulOp) -> Matmul:
     tiles, layout, schedule = op.tiles, op.tiles.layout, op.schedule.schedule
     groups = 1 if op.scales is None else shape(op.scales)[-1]
     both = tiles.interleave.data == 2
+    q_stride = stride(op.input)
+    if op.activation.data == "bf16":  # rows are rounded first, to where they are read best
+        q_stride = None if shape(op.input)[0] == 1 else spread_stride(layout.k, 2)
     return Matmul(
         layout=replace(layout, n=2 * layout.tiles * layout.tile) if both else layout,
         activation=op.activation.data,
@@ -149,7 +159,7 @@ def matmul_of(op: k.MatmulOp) -> Matmul:
         bias=op.bias is not None,
         columns=layout.n if both else None,
         out_stride=stride(op.output),
-        q_stride=None if op.activation.data == "bf16" else stride(op.input),
+        q_stride=q_stride,
         schedule=Schedule(schedule.rows, schedule.n_block, schedule.k_unroll, schedule.prefetch),
     )
 

@@ -182,15 +182,19 @@ class RowRanges:
 
 @dataclass(frozen=True)
 class SumRows:
-    """Sums of each `group` successive float32 of rows of `k`: NAME(x, sums, m0, m1), sums f32 [M, K / group]."""
+    """Sums of each `group` successive float32 of rows of `k`: NAME(x, sums, m0, m1), sums f32 [M, K / group].
+
+    Rows of x are `x_stride` elements apart, next to each other by default.
+    """
 
     k: int
     group: int
+    x_stride: int | None = None
 
     @property
     def name(self) -> str:
         """The function's name."""
-        return f"sum_rows_{self.k}_{self.group}"
+        return f"sum_rows_{self.k}_{self.group}_{self.x_stride or self.k}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there; its name."""
@@ -200,7 +204,8 @@ class SumRows:
             sums = -(-self.k // self.group)
 
             def row(m: SSAValue, _: list[SSAValue]) -> None:
-                x, out = f.at(f.args["x"], f.mul(m, 4 * self.k)), f.at(f.args["sums"], f.mul(m, 4 * sums))
+                x = f.at(f.args["x"], f.mul(m, 4 * (self.x_stride or self.k)))
+                out = f.at(f.args["sums"], f.mul(m, 4 * sums))
                 zero = f.splat(0.0, F32, f.lanes)
                 over_spans(
                     f, self.k, self.group, zero, f.fadd,
@@ -218,24 +223,28 @@ class SumRows:
 class RoundRows:
     """Rows of `k` float32 rounded to bf16, for `Matmul` with bf16 activations: NAME(x, q, sums, m0, m1).
 
-    q is bf16 [M, stride], stride being k filled up with zeros to whole fours. Of four successive values the second and
-    third are exchanged unless `natural`: dot products of pairs then take codes as they lie in a word's bytes. sums
-    f32 [M, k / group] are those of the rounded values.
+    Rows of q are k filled up with zeros to whole fours. Of four successive values the second and third are exchanged
+    unless `natural`: dot products of pairs then take codes as they lie in a word's bytes. sums f32 [M, k / group] are
+    those of the rounded values. Rows of x and q are `x_stride` and `q_stride` elements apart, next to each other by
+    default.
     """
 
     k: int
     group: int
     natural: bool = False
+    x_stride: int | None = None
+    q_stride: int | None = None
 
     @property
     def name(self) -> str:
         """The function's name."""
-        return f"round_rows_{self.k}_{self.group}{'_natural' if self.natural else ''}"
+        order = "natural" if self.natural else "pairs"
+        return f"round_rows_{self.k}_{self.group}_{order}_{self.x_stride or self.k}_{self.stride}"
 
     @property
     def stride(self) -> int:
-        """Elements of a row of q."""
-        return -(-self.k // 4) * 4
+        """Elements from one row of q to the next."""
+        return self.q_stride or -(-self.k // 4) * 4
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there; its name."""
@@ -257,7 +266,8 @@ class RoundRows:
                 return f.bitcast(f.shl(f.zext(bits, I32), 16), vec(F32, f.lanes))
 
             def row(m: SSAValue, _: list[SSAValue]) -> None:
-                x, q = f.at(f.args["x"], f.mul(m, 4 * self.k)), f.at(f.args["q"], f.mul(m, 2 * self.stride))
+                x = f.at(f.args["x"], f.mul(m, 4 * (self.x_stride or self.k)))
+                q = f.at(f.args["q"], f.mul(m, 2 * self.stride))
                 out = f.at(f.args["sums"], f.mul(m, 4 * sums))
                 over_spans(
                     f, self.k, self.group, f.splat(0.0, F32, f.lanes), f.fadd, rounded,
