@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xdsl.ir import Operation
 
-from llmir.errors import InputError
+from llmir.errors import InputError, UnsupportedProgram
 
 
 class OperationError(InputError):
@@ -14,3 +14,7 @@ class OperationError(InputError):
         super().__init__(message)
         self.op = op
         self.fact = fact
+
+
+class UnsupportedOperation(OperationError, UnsupportedProgram):
+    """An operation that is right, but that a backend has no kernel for."""

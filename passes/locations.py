@@ -20,7 +20,7 @@ from xdsl.utils.exceptions import VerifyException
 from llmir.dialects.llm.constant import ConstantOp
 from llmir.dialects.llm.quantization import DequantizeOp
 from llmir.dialects.llm.weights import LoadWeightOp
-from llmir.dialects.operation_error import OperationError
+from llmir.dialects.operation_error import OperationError, UnsupportedOperation
 from llmir.errors import InputError, OutputError
 
 InlineWeight = arith.ConstantOp | ConstantOp
@@ -89,6 +89,11 @@ def file_location(location: Attribute) -> FileLineColLoc | None:
 def error_at(op: Operation, fact: str, called: str | None = None) -> OperationError:
     """The error to raise when something is wrong with an operation, which the message calls so, or by its place."""
     return OperationError(op, fact, f"{called or place(op)}: {fact}")
+
+
+def unsupported_at(op: Operation, fact: str) -> UnsupportedOperation:
+    """The error to raise when a backend has no kernel for an operation."""
+    return UnsupportedOperation(op, fact, f"{place(op)}: {fact}")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from llmir.dialects.llm.quantization import QuantizedMatmulOp, QuantizeOp, shape
 from llmir.dialects.llm.types import QuantizedTensorType, element_type
 from llmir.errors import InputError
 from llmir.formats.elements import Integer, element
-from llmir.passes.locations import place
+from llmir.passes.locations import error_at
 from llmir.passes.rewriter import Rewriter
 
 
@@ -66,7 +66,7 @@ def _quantized(
     if value in made:
         return made[value]
     if group_size is not None and shape[-1] % group_size:
-        raise InputError(f"{place(op)}: group-size {group_size} does not divide its input size {shape[-1]}")
+        raise error_at(op, f"group-size {group_size} does not divide its input size {shape[-1]}")
     type = QuantizedTensorType(
         shape, element_type(code), scale=f32, symmetric=True, group_size=group_size, axis=None if group_size else 0
     )

@@ -353,9 +353,7 @@ class KernelInterpreter:
         granularity = Granularity(group_size=x.shape[1] // groups) if alone else Granularity()
         kind = None if op.zero_point_type is None else element_of(op.zero_point_type)
         format = QuantizedFormat(element, array_dtype(op.scale_type), kind, granularity=granularity)
-        scale, zero = (
-            None if p is None else np.full(1, p.value.data, np.float32) for p in (op.scale, op.zero_point)
-        )
+        scale, zero = (None if p is None else np.full(1, p.value.data, np.float32) for p in (op.scale, op.zero_point))
         for (rows,) in self._part(op, t, codes):
             if rows.stop == rows.start:
                 continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def _combination(rng: np.random.Generator) -> Case:
     options["bias"] = bool(rng.random() < 0.3)
     spec = Matmul(TileLayout(n, k, form, tile), activation, act_group, asymmetric, **options)
     if dense:
-        weight: Any = rng.standard_normal((n, k)).astype(form)
+        weight: Any = rng.standard_normal((n, k)).astype(cast(Any, form))
     else:
         weight = random_weight(FORMS[name], n, k, rng)
     x = (rng.standard_normal((rows, k)) * 10.0 ** rng.integers(-3, 4)).astype(np.float32)

@@ -11,7 +11,6 @@ import numpy as np
 from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.matmul import Matmul
 from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows, SumRows
-from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import BFLOAT16
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
@@ -34,7 +33,7 @@ def public(m: ModuleBuilder, name: str) -> str:
 
 
 def activation_format(
-    group: int | None, name: str = "i8", *, tensor: bool = False, zero_point: Integer | None = None, **more: Any
+    group: int | None, name: str = "i8", *, tensor: bool = False, zero_point: Any = None, **more: Any
 ) -> QuantizedFormat:
     """Codes of activations in groups, for each row (None) or for all."""
     from llmir.formats.elements import element

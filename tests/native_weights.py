@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -135,7 +135,7 @@ def real_weight(weight: QuantizedArray, codes: Any = None) -> Any:
     def level(values: Any) -> Any:
         if not isinstance(values, QuantizedArray):
             return values.astype(np.float64)
-        second = values.scale.astype(np.float64)
+        second = cast(Any, values.scale).astype(np.float64)
         g = values.format.granularity
         wide = second if g.group_size is None else np.repeat(second, g.group_size, axis=1)[:, : values.codes.shape[1]]
         return values.format.element.decode(values.codes).astype(np.float64) * wide

@@ -221,18 +221,16 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def _cmpi(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
-    predicate = cast(Any, op.predicate)
     names = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
-    name: str = predicate.data if op.name == vk.CmpiOp.name else names[predicate.value.data]
+    name = f"{op.predicate.data if op.name == vk.CmpiOp.name else names[op.predicate.value.data]}"
     if name[0] == "u":
         a, b = unsigned(a), unsigned(b)
     return COMPARE[name if name in ("eq", "ne") else name[1:]](a, b)
 
 
 def _cmpf(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
-    predicate = cast(Any, op.predicate)
     names = ("false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord", "ueq", "ugt", "uge", "ult", "ule", "une", "uno")
-    name: str = predicate.data if op.name == vk.CmpfOp.name else names[predicate.value.data]
+    name = f"{op.predicate.data if op.name == vk.CmpfOp.name else names[op.predicate.value.data]}"
     either = np.isnan(a) | np.isnan(b)
     if name in ("ord", "uno"):
         return ~either if name == "ord" else either

@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -402,7 +402,7 @@ class TileLayout:
         for value, pack in ((values[0], _as_bytes), (values[1], self._offset_as_bytes)):
             if value is None:
                 continue
-            plain: NDArray[Any] = value[0] if isinstance(value, tuple) else value  # pyright: ignore
+            plain = cast(Any, value[0] if isinstance(value, tuple) else value)
             part = pack(plain[:, :, first : first + count * groups].transpose(0, 2, 1))
             parts.append(part.reshape(self.tiles, count, -1))
         own = codes[:, region.start : region.start + region.count].reshape(self.tiles, self.tile, count, length)

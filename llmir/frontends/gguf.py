@@ -196,9 +196,13 @@ def huggingface_config(file: GGUFFile, config: LlamaConfig) -> dict[str, Any]:
     return written
 
 
+NO_TOKENIZER = "no_vocab"
+"""What llama.cpp's files say that have no tokenizer."""
+
+
 def _tokenizer_files(file: GGUFFile) -> dict[str, bytes]:
     """The tokenizer as the files a Hugging Face folder has; nothing when the file has no tokenizer."""
-    if "tokenizer.ggml.model" not in file.fields:
+    if file.fields.get("tokenizer.ggml.model", NO_TOKENIZER) == NO_TOKENIZER:
         return {}
     tokenizer = tokenizer_from_fields(file.fields, str(file.path))
     special = special_tokens(file.fields, str(file.path))

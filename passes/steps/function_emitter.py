@@ -55,7 +55,8 @@ from llmir.dialects.llm import fused, model
 from llmir.dialects.llm.quantization import QuantizeOp, dense_values, shape_of
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import LoadWeightOp
-from llmir.errors import InputError, UnsupportedProgram
+from llmir.dialects.operation_error import UnsupportedOperation
+from llmir.errors import UnsupportedProgram
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import TileLayout, common_run
@@ -136,8 +137,7 @@ class FunctionEmitter:
 
     def _returned(self) -> SSAValue:
         last = self.function.body.block.last_op
-        if not isinstance(last, func.ReturnOp):
-            raise InputError(f"@{self.function.sym_name.data} does not return")
+        assert isinstance(last, func.ReturnOp)
         return last.operands[0]
 
     def _readers(self) -> dict[SSAValue, list[Operation]]:
@@ -221,12 +221,12 @@ class FunctionEmitter:
         inner = self._sliced(owner.source, whole)
         offsets = list(owner.static_offsets.get_values())
         if len(offsets) != 2 or owner.offsets or offsets[0]:
-            raise self.refusal(owner, "only slices of columns have")
+            raise self.refusal(owner, "only slices of columns have one")
         return replace(inner, offset=inner.offset + offsets[1], width=shape_of(value)[1])
 
-    def refusal(self, op: Operation, reason: str) -> UnsupportedProgram:
+    def refusal(self, op: Operation, reason: str) -> UnsupportedOperation:
         """What there is no native kernel for."""
-        return UnsupportedProgram(f"{place(op)} has no native kernel: {reason}")
+        return UnsupportedOperation(op, f"no native kernel: {reason}", f"{place(op)} has no native kernel: {reason}")
 
     def emit(self, op: Operation) -> None:
         """Write one operation."""

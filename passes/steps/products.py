@@ -22,9 +22,8 @@ from llmir.dialects.llm.model import GeluOp, LinearOp, SiluOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp, shape_of
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.weights import LoadWeightOp
-from llmir.errors import UnsupportedProgram
 from llmir.passes.fuse_gated_activations import has_all_rows, kind
-from llmir.passes.locations import place
+from llmir.passes.locations import unsupported_at
 from llmir.passes.steps.weight_slots import Member, Rows, concatenated, rows_come_apart, scheme, with_rows
 
 Layer = LinearOp | QuantizedMatmulOp
@@ -123,24 +122,20 @@ def products_of(function: func.FuncOp) -> Products:
 def _check(layer: Layer) -> None:
     if isinstance(layer, QuantizedMatmulOp):
         if isinstance(layer.output.type, QuantizedTensorType):
-            raise UnsupportedProgram(f"{place(layer)}: a product whose result is codes has no native kernel")
+            raise unsupported_at(layer, "a product whose result is codes has no native kernel")
         if layer.scales is not None:
-            raise UnsupportedProgram(f"{place(layer)}: a weight of codes in a plain tensor has no native kernel")
+            raise unsupported_at(layer, "a weight of codes in a plain tensor has no native kernel")
     _load(layer, layer.weight, "weight")
     if layer.bias is not None:
         _load(layer, layer.bias, "bias")
     if len(shape_of(layer.input)) != 2:
-        raise UnsupportedProgram(
-            f"{place(layer)}: an input of {len(shape_of(layer.input))} dimensions has no native kernel"
-        )
+        raise unsupported_at(layer, f"an input of {len(shape_of(layer.input))} dimensions has no native kernel")
 
 
 def _load(layer: Layer, value: SSAValue, name: str) -> LoadWeightOp:
     if not isinstance(value.owner, LoadWeightOp):
         what = value.owner.name if isinstance(value.owner, Operation) else "an argument"
-        raise UnsupportedProgram(
-            f"{place(layer)}: its {name} is {what}, native kernels need a weight that is loaded as it is"
-        )
+        raise unsupported_at(layer, f"its {name} is {what}, native kernels need a weight that is loaded as it is")
     return value.owner
 
 

@@ -13,6 +13,7 @@ from llmir.dialects.kernel import REMARK
 from llmir.dialects.llm.model import RopeOp
 from llmir.dialects.llm.weights import LoadWeightOp
 from llmir.errors import UnsupportedProgram
+from llmir.passes.locations import unsupported_at
 
 ROLE = "llm.role"
 
@@ -50,25 +51,25 @@ def program_functions(module: ModuleOp) -> ProgramFunctions:
     for op in backbone.body.block.ops:
         if isinstance(op, func.ReturnOp):
             if not called or op.operands[0] is not hidden:
-                raise UnsupportedProgram("@backbone does not return what its last block gives")
+                raise unsupported_at(op, "@backbone does not return what its last block gives")
             break
         if not isinstance(op, func.CallOp):
-            raise UnsupportedProgram(
-                f"@backbone has '{op.name}', expected calls of @embed and of a block for each layer"
+            raise unsupported_at(
+                op, f"@backbone has '{op.name}', expected calls of @embed and of a block for each layer"
             )
         function = functions.get(op.callee.string_value())
         if function is None or not function.body.blocks:
-            raise UnsupportedProgram(f"@backbone calls {op.callee}, which is no function with a body")
+            raise unsupported_at(op, f"@backbone calls {op.callee}, which is no function with a body")
         if called and op.operands[0] is not hidden:
-            raise UnsupportedProgram(
-                f"@backbone calls {op.callee} with something else than the result of the call before it"
+            raise unsupported_at(
+                op, f"@backbone calls {op.callee} with something else than the result of the call before it"
             )
         called.append(function)
         hidden = op.results[0]
     roles = [_role(f) for f in called]
     if not called or roles != ["embed", *["block"] * (len(called) - 1)]:
-        raise UnsupportedProgram(
-            f"@backbone calls functions of the roles {', '.join(roles) or 'none'}, expected embed, block, ..."
+        raise unsupported_at(
+            backbone, f"@backbone calls functions of the roles {', '.join(roles) or 'none'}, expected embed, block, ..."
         )
     for block in called[1:]:
         _check_block(block)
@@ -84,9 +85,10 @@ def _check_block(block: func.FuncOp) -> None:
     inputs, outputs = block.function_type.inputs.data, block.function_type.outputs.data
     name = block.sym_name.data
     if len(inputs) != 4 or not isinstance(inputs[1], IndexType) or len(outputs) != 3 or inputs[0] != outputs[0]:
-        raise UnsupportedProgram(
+        raise unsupported_at(
+            block,
             f"block @{name} is {block.function_type}, expected (hidden, position, key cache, value cache) -> "
-            "(hidden, key cache, value cache)"
+            "(hidden, key cache, value cache)",
         )
 
 

@@ -64,10 +64,11 @@ class ProgramSchedules:
 def given_schedules(module: ModuleOp) -> dict[MatmulKind, Schedules]:
     """What the text of a program says of schedules; InputError when it says no such thing, or something twice."""
     attribute = module.attributes.get(SCHEDULES, ArrayAttr[Attribute]([]))
-    entries = list(attribute) if isinstance(attribute, ArrayAttr) else [attribute]
+    several = isinstance(attribute, ArrayAttr)
+    entries = list(cast("ArrayAttr[Attribute]", attribute)) if several else [attribute]
     given: dict[MatmulKind, Schedules] = {}
     for entry in entries:
-        if not isinstance(entry, ScheduleOfAttr) or not isinstance(attribute, ArrayAttr):
+        if not isinstance(entry, ScheduleOfAttr) or not several:
             raise InputError(f"{SCHEDULES} is {attribute}, expected an array of #kernel.schedule_of")
         if entry.kind in given:
             raise InputError(f"{SCHEDULES} has two schedules for {entry.kind}, expected one")

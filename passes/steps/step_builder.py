@@ -34,8 +34,7 @@ from llmir.dialects.kernel_steps import (
 from llmir.dialects.kernel_types import COLUMNS, HEADS, PRIVATE, REPLICATED, ROWS, SHARED, TABLES, SplitAttr, TilesType
 from llmir.dialects.llm.model import RopeOp
 from llmir.dialects.llm.weights import LoadWeightOp
-from llmir.errors import UnsupportedProgram
-from llmir.passes.locations import place
+from llmir.passes.locations import unsupported_at
 from llmir.passes.steps.program_schedules import ProgramSchedules
 from llmir.passes.steps.weight_slots import Slot, WeightSlots
 from llmir.targets.machine import Machine
@@ -81,7 +80,7 @@ def _symbol(op: RopeOp, value: SSAValue | None) -> str | None:
     if value is None:
         return None
     if not isinstance(value.owner, LoadWeightOp):
-        raise UnsupportedProgram(f"{place(op)}: frequency factors that are no weight have no native kernel")
+        raise unsupported_at(op, "frequency factors that are no weight have no native kernel")
     return value.owner.symbol
 
 

@@ -38,7 +38,8 @@ def case_of(
     form = FORMS[name]
     weight = random_weight(form, n, k, np.random.default_rng(rows + n + k))
     layout = TileLayout(n, k, form, 2 * host_machine().lanes)
-    spec = Matmul(layout, activation, act_group, **{"schedule": Schedule(2, 2, 8), **more})
+    options: dict[str, Any] = {"schedule": Schedule(2, 2, 8), **more}
+    spec = Matmul(layout, activation, act_group, **options)
     return Case(spec, weight, activations(rows, k), activation_format(act_group))
 
 

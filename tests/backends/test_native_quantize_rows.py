@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmir.backends.native.builder import ModuleBuilder
-from llmir.backends.native.kernels.quantize_rows import QuantizeRows, SumRows
+from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows, RowRanges, SumRows
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import POWER_OF_TWO, QuantizedArray, QuantizedFormat
@@ -50,10 +50,10 @@ def check(found: Quantized, expected: Any) -> None:
     spec, rows = found.spec, len(found.q)
     codes = expected.codes.astype(np.int32) - spec.shift
     np.testing.assert_array_equal(found.q, codes)
-    scales = expected.scale.astype(np.float32)  # pyright: ignore
+    scales = cast(Any, expected.scale).astype(np.float32)
     np.testing.assert_array_equal(found.scale, np.broadcast_to(scales.reshape(-1, spec.groups), (rows, spec.groups)))
     if expected.zero_point is not None:
-        points = expected.zero_point.astype(np.int32).reshape(-1, spec.groups) - spec.shift  # pyright: ignore
+        points = cast(Any, expected.zero_point).astype(np.int32).reshape(-1, spec.groups) - spec.shift
         np.testing.assert_array_equal(found.zero_point, np.broadcast_to(points, (rows, spec.groups)))
     starts = np.arange(0, spec.k, spec.sum_group)
     np.testing.assert_array_equal(found.sums, np.add.reduceat(codes, starts, axis=1))
@@ -139,6 +139,29 @@ def test_rows_in_a_range() -> None:
     np.testing.assert_array_equal(q[1:3], definition(x[1:3], result=spec.form).codes)  # pyright: ignore
 
 
+@pytest.mark.parametrize("name", ["tensor", "ui8 tensor"])
+@pytest.mark.parametrize("cut", [0, 1, 4, 5])
+def test_one_scale_from_ranges_of_rows(name: str, cut: int) -> None:
+    """Rows are quantized in two calls, as of two threads, with the parameters of all of them."""
+    form = FORMS[name]
+    m, spec = ModuleBuilder(host_machine()), QuantizeRows(70, 35, form, ranges=True, q_stride=128)
+    finder = RowRanges(70, form.symmetric)
+    x = (np.random.default_rng(cut).standard_normal((5, 70)) * np.array([[1, 2, 0.1, 7, 3]]).T).astype(np.float32)
+    ranges, q = np.zeros((5, 1 if form.symmetric else 2), np.float32), np.zeros((5, 128), np.int8)
+    s, sums = np.zeros((5, 2 if spec.zero_points else 1), np.float32), np.zeros((5, 2), np.int32)
+    find, write = public(m, finder.emit(m)), public(m, spec.emit(m))
+    for start, stop in ((cut, 5), (0, cut)):
+        run(m, find, x, ranges, start, stop)
+    for start, stop in ((0, cut), (cut, 5)):
+        run(m, write, x, q, s, sums, start, stop, ranges, 5)
+    if form.symmetric:
+        np.testing.assert_array_equal(ranges[:, 0], np.abs(x).max(axis=1))
+    else:
+        np.testing.assert_array_equal(ranges, np.stack([x.min(axis=1, initial=0), x.max(axis=1, initial=0)], axis=1))
+    point = s[:, 1:].view(np.int32) if spec.zero_points else None
+    check(Quantized(spec, q[:, :70], s[:, :1], point, sums), definition(x, result=form))
+
+
 def test_values_that_are_not_finite() -> None:
     """They are seen in the scale."""
     x = np.ones((2, 32), np.float32)
@@ -159,6 +182,20 @@ def test_sums_of_rows(k: int, group: int) -> None:
     assert (np.abs(sums - exact) <= 1e-6 * size).all()
 
 
+def test_rows_that_lie_apart() -> None:
+    """Sums and rounded values of rows in a wider buffer, to rows in one."""
+    m = ModuleBuilder(host_machine())
+    x = np.random.default_rng(5).standard_normal((3, 80)).astype(np.float32)
+    sums = np.zeros((3, 3), np.float32)
+    run(m, public(m, SumRows(70, 32, 80).emit(m)), x, sums, 0, 3)
+    expected = np.add.reduceat(x[:, :70].astype(np.float64), [0, 32, 64], axis=1)
+    np.testing.assert_allclose(sums, expected, rtol=1e-5, atol=1e-5)
+    q = np.zeros((3, 96), BF16)
+    run(m, public(m, RoundRows(70, 32, True, 80, 96).emit(m)), x, q.view(np.int16), sums, 0, 3)
+    np.testing.assert_array_equal(q[:, :70], x[:, :70].astype(BF16))
+    assert (q[:, 70:] == 0).all()
+
+
 @pytest.mark.parametrize(
     ("form", "options", "message"),
     [
@@ -170,6 +207,7 @@ def test_sums_of_rows(k: int, group: int) -> None:
         (activation_format(32, scale=POWER_OF_TWO, scale_rounding="ceil"), {}, "rounded as mx or floor here, not ceil"),
         (activation_format(32, "ui8"), {}, "need signed codes or a zero point, ui8 has neither"),
         (activation_format(40), {}, "sums of 32 are no whole part of groups of 40"),
+        (activation_format(32), {"ranges": True}, "ranges of rows are for one scale that is found from all of them"),
         (activation_format(32), {"encoded": True}, "encoded values have a constant scale"),
     ],
 )

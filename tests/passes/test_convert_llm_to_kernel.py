@@ -348,6 +348,59 @@ REFUSALS = {
 }
 
 
+NORM = "%input_layernorm = llm.rms_norm(%x, %input_layernorm.weight)"
+HEAD = "%lm_head = llm.linear(%norm, %lm_head.weight) : (tensor<?x128xf32>, tensor<259x128xf32>) -> tensor<?x259xf32>"
+EMBED = "%embed_tokens.weight = llm.load_weight @model.embed_tokens.weight : tensor<259x128xf32>"
+SCALED = "%scaled = llm.scale(%lm_head.weight) {factor = 2.0 : f32} : (tensor<259x128xf32>) -> tensor<259x128xf32>"
+ROPE = "%rotated_key = llm.rope(%heads_1, %position) {theta = 1.000000e+04 : f64} : ("
+FACTORS = "tensor<?x2x32xf32>, index"
+REFUSALS |= {
+    "no backbone": (
+        "func.func @backbone(",
+        "func.func @spine(",
+        "the module has no function @backbone: native code is",
+    ),
+    "argument": (
+        "llm.rope(%heads_1, %position)",
+        "llm.rope(%key_cache, %position)",
+        "@model.layers.0 uses %key_cache in a way no native kernel has",
+    ),
+    "rows": (
+        NORM,
+        "%cut = tensor.extract_slice %x[1, 0] [3, 128] [1, 1] : tensor<?x128xf32> to tensor<3x128xf32>\n"
+        f"%s = llm.silu(%cut) : (tensor<3x128xf32>) -> tensor<3x128xf32>\n    {NORM}",
+        "'tensor.extract_slice' has no native kernel: only slices of columns have one",
+    ),
+    "constant norm weight": (
+        "%input_layernorm.weight = llm.load_weight @model.layers.0.input_layernorm.weight : tensor<128xf32>",
+        "%input_layernorm.weight = arith.constant dense<2.0> : tensor<128xf32>",
+        "'llm.rms_norm' has no native kernel: its weight is not loaded as it is",
+    ),
+    "constant table": (
+        EMBED,
+        "%embed_tokens.weight = arith.constant dense<2.0> : tensor<259x128xf32>",
+        "'llm.embedding' has no native kernel: its table is not loaded as it is",
+    ),
+    "scaled weight": (
+        HEAD,
+        f"{SCALED}\n    {HEAD.replace('%lm_head.weight', '%scaled')}",
+        "its weight is llm.scale, native kernels need a weight that is loaded as it is",
+    ),
+    "half floats": (
+        HEAD,
+        f"%h = {HEAD.removeprefix('%lm_head = ').replace('x259xf32>', 'x259xf16>')}\n"
+        f"%s = llm.silu(%h) : (tensor<?x259xf16>) -> tensor<?x259xf16>\n    {HEAD}",
+        "'llm.silu' has no native kernel: its result is tensor<?x259xf16>, activations are f32",
+    ),
+    "frequency factors": (
+        f"{ROPE}{FACTORS})",
+        f"%f = arith.constant dense<2.0> : tensor<16xf32>\n    "
+        f"{ROPE.replace('%position)', '%position) factors(%f)')}{FACTORS}, tensor<16xf32>)",
+        "frequency factors that are no weight have no native kernel",
+    ),
+}
+
+
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusals(tmp_path: Path, name: str) -> None:
     old, new, message = REFUSALS[name]
@@ -359,6 +412,102 @@ def test_refusals(tmp_path: Path, name: str) -> None:
     module = parse_module(new_context(), changed)
     with pytest.raises(UnsupportedProgram, match=re.escape(message)):
         convert(module, TARGET)
+
+
+def test_blocks_of_another_kind() -> None:
+    x = "tensor<?x8xf32>"
+    text = f"""
+func.func @embed(%ids: tensor<?xi64>) -> {x} attributes {{llm.role = "embed"}} {{
+  %w = llm.load_weight @w : tensor<16x8xf32>
+  %x = llm.embedding(%ids, %w) : (tensor<?xi64>, tensor<16x8xf32>) -> {x}
+  func.return %x : {x}
+}}
+func.func @block(%x: {x}) -> {x} attributes {{llm.role = "block"}} {{
+  func.return %x : {x}
+}}
+func.func @head(%x: {x}) -> tensor<?x4x4xf32> attributes {{llm.role = "head"}} {{
+  %w = llm.load_weight @w : tensor<16x8xf32>
+  %y = llm.linear(%x, %w) : ({x}, tensor<16x8xf32>) -> tensor<?x16xf32>
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %y, %c0 : tensor<?x16xf32>
+  %z = tensor.expand_shape %y [[0], [1, 2]] output_shape [%n, 4, 4] : tensor<?x16xf32> into tensor<?x4x4xf32>
+  func.return %z : tensor<?x4x4xf32>
+}}
+func.func @backbone(%ids: tensor<?xi64>, %position: index) -> {x} attributes {{llm.role = "backbone"}} {{
+  %x = func.call @embed(%ids) : (tensor<?xi64>) -> {x}
+  %y = func.call @block(%x) : ({x}) -> {x}
+  func.return %y : {x}
+}}
+llm.weight @w : tensor<16x8xf32>
+"""
+    with pytest.raises(UnsupportedProgram, match=re.escape("expected (hidden, position, key cache, value cache) -> ")):
+        convert(parse_module(new_context(), text), TARGET)
+    without = text.replace(f"%y = func.call @block(%x) : ({x}) -> {x}", "").replace(
+        "return %y : tensor<?x8", "return %x : tensor<?x8"
+    )
+    with pytest.raises(
+        InputError, match=re.escape("@head is given or returns tensor<?x4x4xf32>, expected [tokens, col")
+    ):
+        convert(parse_module(new_context(), without), TARGET)
+
+
+@pytest.mark.parametrize(("option", "known"), [("kv_cache", "f16, f32, f8E4M3FN, i8"), ("activation", "f32, bf16")])
+def test_unknown_options(option: str, known: str) -> None:
+    name = option.replace("_", "-")
+    with pytest.raises(InputError, match=f"unknown {name} 'f7', expected one of {known}"):
+        convert(ModuleOp([]), TARGET, **{option: "f7"})
+
+
+def test_refused_products() -> None:
+    """Products that functions of a program may have, but no architecture does."""
+    x, codes = "tensor<?x8xf32>", "!llm.quantized_tensor<?x8xi8, scale=f32, symmetric=true>"
+    weight = "!llm.quantized_tensor<16x8xi8, scale=f32, symmetric=true>"
+    out = "!llm.quantized_tensor<?x16xi8, scale=f32, symmetric=true>"
+    scale = "{scale = dense<0.1> : tensor<1xf32>}"
+    bodies = {
+        "a product whose result is codes has no native kernel": f"""
+  %w = llm.load_weight @q : {weight}
+  %c = llm.quantize(%x) {scale} : ({x}) -> {codes}
+  %y = llm.quantized_matmul(%c, %w) {{out_scale = dense<0.1> : tensor<1xf32>}} : ({codes}, {weight}) -> {out}
+  %z = llm.dequantize(%y) : ({out}) -> tensor<?x16xf32>""",
+        "a weight of codes in a plain tensor has no native kernel": f"""
+  %w = llm.load_weight @p : tensor<16x8xi8>
+  %s = llm.load_weight @s : tensor<16xf32>
+  %z = llm.quantized_matmul(%x, %w, %s) {{bits = 8 : i32, group_size = 8 : i32}} :
+    ({x}, tensor<16x8xi8>, tensor<16xf32>) -> tensor<?x16xf32>""",
+        "an input of 3 dimensions has no native kernel": f"""
+  %w = llm.load_weight @w : tensor<16x8xf32>
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : {x}
+  %h = tensor.expand_shape %x [[0], [1, 2]] output_shape [%n, 1, 8] : {x} into tensor<?x1x8xf32>
+  %y = llm.linear(%h, %w) : (tensor<?x1x8xf32>, tensor<16x8xf32>) -> tensor<?x1x16xf32>
+  %z = tensor.collapse_shape %y [[0], [1, 2]] : tensor<?x1x16xf32> into tensor<?x16xf32>""",
+        "scales that are powers of two are rounded as the MX formats' only": f"""
+  %w = llm.load_weight @q : {weight}
+  %c = llm.quantize(%x) {{scale_rounding = "floor"}} : ({x}) -> {codes.replace("f32", "f8E8M0FNU")}
+  %z = llm.quantized_matmul(%c, %w) : ({codes.replace("f32", "f8E8M0FNU")}, {weight}) -> tensor<?x16xf32>""",
+    }
+    for message, body in bodies.items():
+        text = f"""
+llm.weight @q : {weight}
+llm.weight @p : tensor<16x8xi8>
+llm.weight @s : tensor<16xf32>
+llm.weight @w : tensor<16x8xf32>
+func.func @embed(%ids: tensor<?xi64>) -> {x} attributes {{llm.role = "embed"}} {{
+  %w = llm.load_weight @w : tensor<16x8xf32>
+  %x = llm.embedding(%ids, %w) : (tensor<?xi64>, tensor<16x8xf32>) -> {x}
+  func.return %x : {x}
+}}
+func.func @head(%x: {x}) -> tensor<?x16xf32> attributes {{llm.role = "head"}} {{{body}
+  func.return %z : tensor<?x16xf32>
+}}
+func.func @backbone(%ids: tensor<?xi64>, %position: index) -> {x} attributes {{llm.role = "backbone"}} {{
+  %x = func.call @embed(%ids) : (tensor<?xi64>) -> {x}
+  func.return %x : {x}
+}}
+"""
+        with pytest.raises(UnsupportedProgram, match=re.escape(message)):
+            convert(parse_module(new_context(), text), TARGET)
 
 
 INPUTS = {
@@ -416,3 +565,58 @@ def test_memory_of_a_loop_that_does_not_begin_with_a_barrier() -> None:
     step.verify()
     offsets = {op.output.name_hint: op.offset.value.data for op in step.walk() if isinstance(op, BufferOp)}
     assert offsets["a"] != offsets["c"]
+
+
+def given(*entries: str) -> str:
+    return f"builtin.module attributes {{kernel.schedules = [{', '.join(entries)}]}} {{}}"
+
+
+def schedule_of(kind: str, columns: int) -> str:
+    one, many = (
+        f"#kernel.schedule<rows={rows}, columns={columns}, n_block=3, k_unroll=4, prefetch=128>" for rows in (1, 5)
+    )
+    return f"#kernel.schedule_of<{kind}, one_row={one}, many_rows={many}>"
+
+
+def test_given_schedules(tmp_path: Path) -> None:
+    """The text's schedules are taken, and steps still compute what the program does."""
+    program = model_program(tmp_path, "llama", QUANTIZED["w4a8 in groups"])
+    kinds = {str(op.kind) for op in steps(program).walk() if isinstance(op, MatmulOp)}
+    text = given(*(schedule_of(kind, 1 + i % 3) for i, kind in enumerate(sorted(kinds))))
+    program.module.attributes |= parse_module(new_context(), text, "given").attributes
+    module = check(program, threads=2, seed=5)
+    assert "kernel.schedules" not in module.attributes
+    products = [op for op in module.walk() if isinstance(op, MatmulOp)]
+    assert {op.schedule.schedule.n_block for op in products} == {3}
+    assert {op.schedule.schedule.columns for op in products} == {1 + i % 3 for i in range(len(kinds))}
+    assert {op.schedule.schedule.rows for op in products} == {1, 5}
+
+
+GIVEN = {
+    "no array": ("kernel.schedules = 3 : i64", "kernel.schedules is 3 : i64, expected an array of #kernel.schedule_of"),
+    "something else": ("kernel.schedules = [3 : i64]", "expected an array of #kernel.schedule_of"),
+    "twice": (
+        f"kernel.schedules = [{schedule_of('tensor<8x32xf32>, activation=f32', 1)}, "
+        f"{schedule_of('tensor<8x32xf32>, activation=f32', 2)}]",
+        "kernel.schedules has two schedules for tensor<8x32xf32>, activation=f32, expected one",
+    ),
+    "no product": (
+        f"kernel.schedules = [{schedule_of('tensor<8x32xf32>, activation=f32', 1)}]",
+        "kernel.schedules has schedules for tensor<8x32xf32>, activation=f32, which no product is; there are:\n  "
+        "tensor<",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+def test_given_schedules_that_are_none(tmp_path: Path, kind: str) -> None:
+    """An error, and the program is left as it was."""
+    text, message = GIVEN[kind]
+    program = model_program(tmp_path, "llama")
+    module = program.module
+    given_text = f"builtin.module attributes {{{text}}} {{}}"
+    module.attributes |= parse_module(new_context(), given_text, "given").attributes
+    before = str(module)
+    with pytest.raises(InputError, match=re.escape(message)):
+        convert(module, TARGET)
+    assert str(module) == before

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from llmir.passes import native_tuning
 from llmir.passes.native import compile_native
 from llmir.passes.native_tuning import GIVEN, KEPT, MEASURED, NOT_MEASURED, Tuning, TuningOptions, tune
 from llmir.passes.pipeline import Pipeline
+from llmir.passes.program_timer import ProgramTimer, gain
 from llmir.program.program import Program
 from llmir.targets.host import host_machine
 
@@ -63,10 +66,28 @@ class Clock:
         return [1.0 + (m.layout.tile != lanes) + (m.schedule.prefetch != 4096) / 4 for m in matmuls]
 
 
+class Steps:
+    """Whole steps that take as long as they are told, without being compiled: those of a tiny model are too short."""
+
+    seconds = 0.9
+    """Of each program compared with the one before."""
+
+    def __init__(self, *arguments: Any):
+        self.rows: tuple[int, ...] = arguments[-1]
+        self.next = 1.0
+
+    def compiled(self, _schedules: object) -> SimpleNamespace:
+        choice = SimpleNamespace(close=lambda: None, seconds=dict.fromkeys(self.rows, self.next))
+        self.next *= self.seconds
+        return choice
+
+    def compare(self, choices: Sequence[SimpleNamespace], _deadline: float) -> None:
+        assert choices
+
+
 @pytest.fixture(autouse=True)
-def believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole steps of a tiny model are over too soon to be compared."""
-    monkeypatch.setattr(native_tuning, "gain", lambda *_: 1.0)
+def steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_tuning, "ProgramTimer", Steps)
 
 
 def logits(program: Program, folder: Path) -> NDArray[np.float32]:
@@ -152,7 +173,7 @@ def test_when_the_time_is_over(program: Program, cache: ScheduleCache) -> None:
 def test_what_makes_no_step_faster_is_not_taken(
     program: Program, cache: ScheduleCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(native_tuning, "gain", lambda *_: 0.004)
+    monkeypatch.setattr(Steps, "seconds", 1.0)
     found = tuned(program, cache)
     assert all(p.result is not None and p.schedules == p.result.table for p in found.products)
     assert found.steps == ()
@@ -169,6 +190,7 @@ def test_real_times(program: Program, cache: ScheduleCache, monkeypatch: pytest.
     """With the clock itself: every product gets times, which cover the whole weight whatever part was multiplied."""
     monkeypatch.setattr("llmir.backends.native.matmul_timer.COLD_BYTES", 1 << 20)
     monkeypatch.setattr("llmir.backends.native.matmul_timer.BURST_SECONDS", 1e-4)
+    monkeypatch.setattr(native_tuning, "ProgramTimer", ProgramTimer)
     found = tune(program.module, program.weights, replace(OPTIONS, threads=2, seconds=0.5), cache=cache)
     measured = [p.result for p in found.products if p.result is not None]
     assert measured
@@ -199,3 +221,15 @@ def test_times_of_a_part_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {job[8] for jobs in seen for job in jobs} == {100}
     starts = [job[11] for jobs in seen for job in jobs]
     assert len(set(starts)) > 1, "the copies of a weight are read in turn"
+
+
+def test_whole_steps_are_timed(program: Program) -> None:
+    """Two compilations of one program take alike; each is measured with every number of rows."""
+    timer = ProgramTimer(program.module, program.weights, host_machine(), "f32", 1, (1, 8))
+    choice = timer.compiled({})
+    timer.compare([choice, choice], 0.0)
+    assert set(choice.seconds) == {1, 8}
+    assert all(0 < s < 1 for s in choice.seconds.values())
+    slower = SimpleNamespace(seconds={n: 2 * s for n, s in choice.seconds.items()})
+    assert gain(choice, slower) == pytest.approx(math.log(2))  # type: ignore[arg-type]
+    choice.close()

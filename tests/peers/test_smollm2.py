@@ -50,7 +50,7 @@ def ours() -> tuple[list[int], list[int]]:
     conventions = prompting(program)
     prompt = conventions.encode(conventions.chat(PROMPT))
     session = compile_numpy(program.module, program.weights)
-    produced = list(generate(session, prompt, TOKENS, stop_ids=conventions.stop_ids))
+    produced = list(generate(session, prompt, TOKENS))
     assert len(produced) == TOKENS
     return prompt, produced
 

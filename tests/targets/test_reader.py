@@ -290,6 +290,7 @@ def test_schedules(tmp_path: Path) -> None:
     assert eight.schedules.of_rows(1) == Schedule(1, 2, 4, 8, 4096)
     for activation, bits in (("i8", 4), ("f32", 8), ("bf16", 16)):
         found = rule_for(rules, activation, bits, 1)
+        assert found is not None
         assert found is rules[1]
         assert found.schedules.one_row == found.schedules.many_rows == Schedule(6, 4, 4, 4, 8192)
     assert rule_for(rules[:1], "f32", 8, 1) is None

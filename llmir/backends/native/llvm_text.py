@@ -223,7 +223,8 @@ class ModuleText:
             numbers = cast("list[Any]", value.get_values())
             if len(numbers) == 1:
                 numbers = list(numbers) * type.size.data
-            texts = [str(int(n)) if isinstance(element, IntegerType) else float_text(n, element) for n in numbers]
+            whole = isinstance(element, IntegerType)
+            texts = [str(int(n)) if whole else float_text(n, element) for n in numbers]
             return f"[{', '.join(f'{self.type(element)} {t}' for t in texts)}]"
         assert value is not None
         return constant_text(value, type, op.name)

@@ -53,8 +53,7 @@ def slot_bytes(slot: WeightOp) -> int:
     """Bytes a layer has in a slot."""
     if isinstance(slot.type, TilesType):
         return slot.type.size
-    vector = cast("MemRefType[Attribute]", slot.type)
-    return vector.get_shape()[0] * row_bytes(MemRefType(vector.element_type, [1, 1]))
+    return slot.type.get_shape()[0] * row_bytes(MemRefType(slot.type.element_type, [1, 1]))
 
 
 def packed_parts(module: ModuleOp, stored: ModuleOp, store: WeightStore) -> Iterator[tuple[int, Bytes]]:

@@ -159,7 +159,7 @@ class ScheduleTuner:
 
 def _best_columns(trials: Sequence[_Trial], own: int) -> int:
     """The width of tile that is best for one row and many together, the table's in doubt."""
-    widths = set.intersection(*(set(trial.best) for trial in trials))
-    costs = {c: sum(trial.cost(trial.best[c]) for trial in trials) / len(trials) for c in sorted(widths)}
+    widths = sorted(c for c in trials[0].best if all(c in trial.best for trial in trials))
+    costs = {c: sum(trial.cost(trial.best[c]) for trial in trials) / len(trials) for c in widths}
     best = min(costs, key=lambda c: costs[c])
     return best if costs[best] < costs[own] - MARGIN else own

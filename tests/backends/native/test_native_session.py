@@ -142,9 +142,27 @@ def test_quantized_programs_agree_with_numpy(models: Path, cached: ProgramCache,
         assert one.tobytes() == two.tobytes(), "results depend on the number of threads"
 
 
+@pytest.mark.parametrize("scheme", ["w4a32_g32", "w4_zero_points", "nf4", "f8"])
+def test_inputs_rounded_to_bf16(models: Path, cached: ProgramCache, scheme: str):
+    """Each product rounds its inputs and weights to 8 bits of precision, and no more than that."""
+    made = quantized(models, scheme)
+    expected = compile_numpy(made.module, made.weights).logits(IDS)
+    results: list[tuple[Float, Float]] = []
+    for threads in (1, 2):
+        with compile_native(
+            made.module, made.weights, threads=threads, kv_cache="f32", activation="bf16", cache=cached
+        ) as native:
+            results.append((native.logits(IDS), decoded(native, IDS)))
+    for ours in results[0]:
+        assert_close(ours, expected, 3e-2)
+        assert np.abs(ours - expected).max() > 1e-4 * np.abs(expected).max()
+    for one, two in zip(*results, strict=True):
+        assert one.tobytes() == two.tobytes(), "results depend on the number of threads"
+
+
 @pytest.mark.parametrize("scheme", ["w8a8_tensor", "w8a8_zero_points_tensor"])
 def test_a_prompt_whose_tokens_share_a_scale_goes_through_at_once(models: Path, cached: ProgramCache, scheme: str):
-    """Also one longer than the chunks of others. One very large value in the last token moves the codes of the first."""
+    """Also one longer than the chunks of others. A very large value in the last token moves the codes of the first."""
     made = quantized(models, scheme)
     ids = np.random.default_rng(2).integers(0, 250, 300)
     numpy = compile_numpy(made.module, made.weights)
@@ -152,7 +170,7 @@ def test_a_prompt_whose_tokens_share_a_scale_goes_through_at_once(models: Path, 
         ours, theirs = native.logits(ids), numpy.logits(ids)
         assert np.sum(ours * theirs) > 0.99 * np.sqrt(np.sum(ours**2) * np.sum(theirs**2))
         hidden = numpy.backbone(ids, 0, numpy.new_cache(300))
-        hidden[-1] *= np.where(np.arange(hidden.shape[1]) == 3, 1e3, 1).astype(np.float32)
+        hidden[-1, 3] *= 1e3
         assert_close(native.head(hidden), numpy.head(hidden), 1e-5)
         assert np.abs(native.head(hidden[:299]) - native.head(hidden)[:299]).max() > 1e-3
         assert native.decode(5, 0, native.new_cache(4)).shape == (259,)

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -117,7 +117,7 @@ def integers(element: Attribute, seed: int, count: int = 192) -> Array:
     dtype = DTYPES[element]
     bounds = np.iinfo(dtype)
     rng = np.random.default_rng(seed)
-    values: Array = rng.integers(bounds.min, bounds.max, count, dtype=dtype, endpoint=True)
+    values = cast(Array, rng.integers(bounds.min, bounds.max, count, dtype=dtype, endpoint=True))
     values[:5] = [bounds.min, bounds.max, 0, 1, -1][:count]
     return rng.permutation(values)
 

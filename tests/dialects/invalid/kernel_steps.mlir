@@ -37,6 +37,27 @@ builtin.module attributes {a = #kernel.schedule<rows=0, columns=2, n_block=4, k_
 // error: a schedule needs prefetch
 builtin.module attributes {a = #kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=4>} {}
 // -----
+// error: unknown activation 'i4', expected i8, bf16, f32
+builtin.module attributes {a = #kernel.schedule_of<tensor<64x32xf32>, activation=i4, one_row=#kernel.schedule<rows=1, columns=2, n_block=1, k_unroll=8, prefetch=0>, many_rows=#kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=8, prefetch=0>>} {}
+// -----
+// error: interleave is 1 or 2 matrices, got 3
+builtin.module attributes {a = #kernel.schedule_of<tensor<64x32xf32>, activation=f32, interleave=3, one_row=#kernel.schedule<rows=1, columns=2, n_block=1, k_unroll=8, prefetch=0>, many_rows=#kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=8, prefetch=0>>} {}
+// -----
+// error: group is a number of at least 1, of i8 codes that share a scale
+builtin.module attributes {a = #kernel.schedule_of<tensor<64x32xf32>, activation=f32, group=32, one_row=#kernel.schedule<rows=1, columns=2, n_block=1, k_unroll=8, prefetch=0>, many_rows=#kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=8, prefetch=0>>} {}
+// -----
+// error: group is a number of at least 1, of i8 codes that share a scale
+builtin.module attributes {a = #kernel.schedule_of<tensor<64x32xf32>, activation=i8, group=0, one_row=#kernel.schedule<rows=1, columns=2, n_block=1, k_unroll=8, prefetch=0>, many_rows=#kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=8, prefetch=0>>} {}
+// -----
+// error: columns of one_row and many_rows must be the same, those of the packed weight, got 2 and 4
+builtin.module attributes {a = #kernel.schedule_of<tensor<64x32xf32>, activation=f32, one_row=#kernel.schedule<rows=1, columns=2, n_block=1, k_unroll=8, prefetch=0>, many_rows=#kernel.schedule<rows=6, columns=4, n_block=4, k_unroll=8, prefetch=0>>} {}
+// -----
+// error: a schedule of products needs many_rows
+builtin.module attributes {a = #kernel.schedule_of<tensor<64x32xf32>, activation=f32, one_row=#kernel.schedule<rows=1, columns=2, n_block=1, k_unroll=8, prefetch=0>>} {}
+// -----
+// error: expected a #kernel.schedule, got 3 : i64
+builtin.module attributes {a = #kernel.schedule_of<tensor<64x32xf32>, activation=f32, one_row=3, many_rows=#kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=8, prefetch=0>>} {}
+// -----
 // error: members of a layer are names of weights or #kernel.rows of them, got []
 kernel.weight @w {members = [[]], offset = 0 : i64, stride = 0 : i64} : !kernel.tiles<tensor<64x32xf32>, tile=32>
 // -----
@@ -231,9 +252,57 @@ func.func @f(%x: memref<?x32xf32, "shared">, %q: memref<?x32xi32, "shared">, %s:
   func.return
 }
 // -----
-// error: scales are ?x3, expected a number of columns that divides 32 and ? rows
+// error: scales are ?x3, expected ? by a number of columns that divides 32
 func.func @f(%x: memref<?x32xf32, "shared">, %q: memref<?x32xi8, "shared">, %s: memref<?x3xf32, "shared">, %u: memref<?x1xi32, "shared">) {
   kernel.quantize_rows(%x) into(%q, %s, %u) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x32xi8, "shared">, memref<?x3xf32, "shared">, memref<?x1xi32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: scales and zero points are ?x1, expected ?x2 by a number of columns that divides 32
+func.func @f(%x: memref<?x32xf32, "shared">, %q: memref<?x32xi8, "shared">, %s: memref<?x1xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.quantize_rows(%x) into(%q, %s, %u) {bits = 8 : i64, run = 32 : i64, zero_point_type = i8, scale_type = f32, split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x32xi8, "shared">, memref<?x1xf32, "shared">, memref<?x1xi32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: scales and zero points are ?x1, expected ?x2 by a number of columns that divides 32
+func.func @f(%x: memref<?x32xf32, "shared">, %q: memref<?x32xi8, "shared">, %s: memref<?x1xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.quantize_rows(%x) into(%q, %s, %u) {bits = 8 : i64, run = 32 : i64, unsigned, scale = 1.0 : f32, scale_type = f32, split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x32xi8, "shared">, memref<?x1xf32, "shared">, memref<?x1xi32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: a constant scale and a zero_point_type come with a zero_point, and it with both
+func.func @f(%x: memref<?x32xf32, "shared">, %q: memref<?x32xi8, "shared">, %s: memref<?x2x1xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.quantize_rows(%x) into(%q, %s, %u) {bits = 8 : i64, run = 32 : i64, scale = 1.0 : f32, zero_point_type = i8, scale_type = f32, split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x32xi8, "shared">, memref<?x2x1xf32, "shared">, memref<?x1xi32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: a constant scale and a zero_point_type come with a zero_point, and it with both
+func.func @f(%x: memref<?x32xf32, "shared">, %q: memref<?x32xi8, "shared">, %s: memref<?x1xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.quantize_rows(%x) into(%q, %s, %u) {bits = 8 : i64, run = 32 : i64, zero_point = 1 : i64, scale_type = f32, split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x32xi8, "shared">, memref<?x1xf32, "shared">, memref<?x1xi32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: ranges are for one scale that is chosen from all rows; remove them or scale
+func.func @f(%x: memref<?x32xf32, "shared">, %r: memref<?x1xf32, "shared">, %q: memref<?x32xi8, "shared">, %s: memref<?x1xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.quantize_rows(%x) ranges(%r) into(%q, %s, %u) {bits = 8 : i64, run = 32 : i64, scale = 1.0 : f32, scale_type = f32, split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x1xf32, "shared">, memref<?x32xi8, "shared">, memref<?x1xf32, "shared">, memref<?x1xi32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: ranges are for one scale that is chosen from all rows; remove them or scale
+func.func @f(%x: memref<?x32xf32, "shared">, %r: memref<?x1xf32, "shared">, %q: memref<?x32xi8, "shared">, %s: memref<?x2xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.quantize_rows(%x) ranges(%r) into(%q, %s, %u) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x1xf32, "shared">, memref<?x32xi8, "shared">, memref<?x2xf32, "shared">, memref<?x1xi32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: ranges is ?x2, expected [rows, 1], with zero points [rows, 2] = ?x1
+func.func @f(%x: memref<?x32xf32, "shared">, %r: memref<?x2xf32, "shared">, %q: memref<?x32xi8, "shared">, %s: memref<?x1xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.quantize_rows(%x) ranges(%r) into(%q, %s, %u) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x2xf32, "shared">, memref<?x32xi8, "shared">, memref<?x1xf32, "shared">, memref<?x1xi32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: output is ?x3, expected a magnitude ?x1 or a range ?x2 for each row
+func.func @f(%x: memref<?x32xf32, "shared">, %r: memref<?x3xf32, "shared">) {
+  kernel.row_ranges(%x) into(%r) {split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x3xf32, "shared">) -> ()
   func.return
 }
 // -----

@@ -4,14 +4,14 @@
 // the table's are for the others. An embedding reads the tiles of the product it shares its table with.
 
 // CHECK: builtin.module attributes {kernel.target = "x86-avx512-vnni"} {
-// CHECK: kernel.weight @packed.embed.weight {{.*}} : !kernel.tiles<tensor<64x32xf32>, tile=64>
-// CHECK: kernel.weight @packed.gate.weight_up.weight {{.*}} : !kernel.tiles<tensor<64x32xf32>, tile=16, interleave=2>
-// CHECK: kernel.weight @packed.down.weight {{.*}} : !kernel.tiles<tensor<32x64xf32>, tile=32>
+// CHECK: kernel.weight @packed.embed {{.*}} : !kernel.tiles<tensor<64x32xf32>, tile=64>
+// CHECK: kernel.weight @packed.block.gate_up {{.*}} : !kernel.tiles<tensor<64x32xf32>, tile=16, interleave=2>
+// CHECK: kernel.weight @packed.block.down {{.*}} : !kernel.tiles<tensor<32x64xf32>, tile=[[TILE:[0-9]+]]>
 
 // CHECK: kernel.step @decode
 // CHECK: kernel.matmul(%[[X:.*]], %[[GATE_UP:.*]]) into(%[[GATED:.*]]) {activation = "f32", epilogue = "gated_silu", schedule = #kernel.schedule<rows=1, columns=1, n_block=2, k_unroll=16, prefetch=512>, split = #kernel.split<columns 16>}
-// CHECK: kernel.matmul(%[[GATED]], %[[DOWN:.*]]) into(%[[Y:.*]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<rows=1, columns=2, {{.*}}>, split = #kernel.split<columns 32>}
-// CHECK: kernel.matmul(%[[Y2:.*]], %[[TABLE:.*]]) into(%{{.*}}) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<rows=1, columns=4, n_block=1, k_unroll=8, prefetch=1024>, split = #kernel.split<columns 64>}
+// CHECK: kernel.matmul(%[[GATED]], %[[DOWN:.*]]) into(%[[Y:.*]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<rows=1, columns={{[24]}}, {{.*}}>, split = #kernel.split<columns [[TILE]]>}
+// CHECK: kernel.matmul(%[[Y]], %[[TABLE:.*]]) into(%{{.*}}) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<rows=1, columns=4, n_block=1, k_unroll=8, prefetch=1024>, split = #kernel.split<columns 64>}
 
 // CHECK: kernel.step @prefill
 // CHECK: kernel.matmul({{.*}}) {activation = "f32", epilogue = "gated_silu", schedule = #kernel.schedule<rows=5, columns=1, n_block=3, k_unroll=4, prefetch=0>, split = #kernel.split<columns 16>}

@@ -22,6 +22,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -485,7 +486,7 @@ class _Ranges:
 
         def wide(values: Sequence[SSAValue], combine: Combine) -> SSAValue:
             value = reduce_each(f, values, combine)
-            count: int = value.type.get_shape()[0]  # pyright: ignore
+            count: int = cast(Any, value.type).get_shape()[0]
             return f.shuffle(value, value, [i % count for i in range(f.lanes)]) if count < f.lanes else value
 
         if self.symmetric:

@@ -214,7 +214,7 @@ class TileReader:
             return [self.packed(low, high) for low, high in zip(*values, strict=True)]
         entries = [float(x) for x in _entries(element, self.layout.raised)]
         table = f.vector(entries * (TABLE // len(entries)), BF16)
-        (width,) = planes
+        width = min(planes)
         fields = 8 // width
         shift = 8 * byte + step % fields * width
         halves = [f.bitcast(word, vec(I16, 2 * f.lanes)) for word in words[0][step // fields]]
