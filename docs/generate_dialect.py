@@ -12,7 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from xdsl.dialects.builtin import AnyFloat, ArrayOfConstraint, IntegerType, ModuleOp, SymbolRefAttr, VectorType
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    ArrayOfConstraint,
+    IntegerType,
+    ModuleOp,
+    StringAttr,
+    SymbolRefAttr,
+    VectorType,
+)
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Dialect, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
 from xdsl.irdl import (
@@ -36,7 +44,6 @@ from xdsl.traits import Pure
 from llmir.dialects.call_format import CallFormat
 from llmir.dialects.kernel import KERNEL
 from llmir.dialects.llm import LLM
-from llmir.dialects.llm.weights import weights
 from llmir.dialects.vk import VK
 from llmir.program.program import parse_program_text
 
@@ -273,10 +280,10 @@ def first_operations() -> dict[str, Operation]:
 
 
 def alone(op: Operation) -> str:
-    """An operation in a function of its own, its operands being the arguments."""
-    if not isinstance(op.parent_op(), FuncOp):
-        return str(op)
-    arguments = list(dict.fromkeys(op.operands))
+    """An operation with what it names, in a function of its own whose arguments are the values it uses."""
+    if isinstance(op.parent_op(), ModuleOp):
+        return "\n".join(map(str, [*named(op), op]))
+    arguments = values_used(op)
     block = Block(arg_types=[a.type for a in arguments])
     values: dict[SSAValue, SSAValue] = dict(zip(arguments, block.args, strict=True))
     for argument, value in values.items():
@@ -284,19 +291,26 @@ def alone(op: Operation) -> str:
     copy = op.clone(values)
     block.add_ops([copy, ReturnOp(*copy.results)])
     function = FuncOp("example", ([a.type for a in block.args], [r.type for r in copy.results]), Region(block))
-    return "\n".join([*map(str, named_weights(op)), str(function)])
+    return "\n".join([*map(str, named(op)), str(function)])
 
 
-def named_weights(op: Operation) -> Iterator[Operation]:
-    """The declaration of the weight an operation names, if it names one that is declared."""
+def values_used(op: Operation) -> list[SSAValue]:
+    """What an operation and those in it use and none of them defines."""
+    own = {value for inner in op.walk() for value in inner.results}
+    own |= {value for inner in op.walk() for region in inner.regions for block in region.blocks for value in block.args}
+    return list(dict.fromkeys(value for inner in op.walk() for value in inner.operands if value not in own))
+
+
+def named(op: Operation) -> list[Operation]:
+    """What an operation and those in it name of its module."""
     module = op
     while (parent := module.parent_op()) is not None:
         module = parent
-    symbol = op.properties.get("weight")
-    if not isinstance(module, ModuleOp):
-        return
-    if isinstance(symbol, SymbolRefAttr) and symbol.root_reference.data in (declared := weights(module)):
-        yield declared[symbol.root_reference.data]
+    assert isinstance(module, ModuleOp)
+    symbols = {name.data: o for o in module.ops if isinstance(name := o.properties.get("sym_name"), StringAttr)}
+    properties = [attribute for inner in op.walk() for attribute in inner.properties.values()]
+    names = dict.fromkeys(a.root_reference.data for a in properties if isinstance(a, SymbolRefAttr))
+    return [symbols[name] for name in names if name in symbols]
 
 
 if __name__ == "__main__":

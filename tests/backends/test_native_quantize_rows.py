@@ -158,8 +158,7 @@ def test_one_scale_from_ranges_of_rows(name: str, cut: int) -> None:
         np.testing.assert_array_equal(ranges[:, 0], np.abs(x).max(axis=1))
     else:
         np.testing.assert_array_equal(ranges, np.stack([x.min(axis=1, initial=0), x.max(axis=1, initial=0)], axis=1))
-    point = s[:, 1:].view(np.int32) if spec.zero_points else None
-    check(Quantized(spec, q[:, :70], s[:, :1], point, sums), definition(x, result=form))
+    check(Quantized(q[:, :70], s, sums, spec), definition(x, result=form))
 
 
 def test_values_that_are_not_finite() -> None:

@@ -99,7 +99,7 @@ def test_progress_is_shown_on_a_terminal(model: Path, capsys: Capture, monkeypat
 
     class Bar:
         def __enter__(self) -> Progress:
-            return lambda *told: seen.append(told)
+            return lambda what, done, total: seen.append((what, done, total))
 
         def __exit__(self, *_: object) -> None:
             pass

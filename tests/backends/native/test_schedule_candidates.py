@@ -105,11 +105,13 @@ def test_no_candidate_changes_a_bit(form: str, epilogue: str) -> None:
     rng = np.random.default_rng(5)
     shape, rows = (48, 64), 7
     element = weight_form.element
+    scale = weight_form.scale
     assert isinstance(element, Integer)
+    assert isinstance(scale, np.dtype)
     members = [
         QuantizedArray(
             rng.integers(element.minimum, element.maximum + 1, shape).astype(np.int8),
-            rng.uniform(0.01, 0.1, weight_form.granularity.parameter_shape(shape)).astype(weight_form.scale),
+            rng.uniform(0.01, 0.1, weight_form.granularity.parameter_shape(shape)).astype(scale),
             weight_form,
         )
         for _ in range(1 if epilogue == "store" else 2)

@@ -59,6 +59,15 @@ def distance(schedule: Matmul, columns: int, best: Schedule) -> float:
     )
 
 
+def prefetching(seconds: float) -> Formula:
+    """So many seconds with prefetching of 4 KB, one second else."""
+
+    def formula(matmul: Matmul, _columns: int, _rows: int) -> float:
+        return seconds if matmul.schedule.prefetch == 4096 else 1.0
+
+    return formula
+
+
 def test_the_best_is_found() -> None:
     one, many = Schedule(1, 4, 1, 16, 4096), Schedule(4, 4, 16, 4, 0)
     clock = Clock(lambda m, c, rows: distance(m, c, one if rows == 1 else many))
@@ -86,7 +95,7 @@ def test_both_share_the_tile() -> None:
 @pytest.mark.parametrize(("seconds", "changes"), [(0.98, False), (0.95, True)])
 def test_the_table_stays_in_doubt(seconds: float, changes: bool) -> None:
     """Two percent may be chance."""
-    clock = Clock(lambda m, *_: seconds if m.schedule.prefetch == 4096 else 1.0)
+    clock = Clock(prefetching(seconds))
     found = tuned(clock)
     assert found.schedules == (replace(TABLE, one_row=replace(TABLE.one_row, prefetch=4096)) if changes else TABLE)
     assert found.saved == pytest.approx(0.05 if changes else 0)
@@ -95,7 +104,11 @@ def test_the_table_stays_in_doubt(seconds: float, changes: bool) -> None:
 def test_a_lucky_burst_is_not_believed() -> None:
     """What was fast once is measured again."""
     times = iter([1.0, 0.5, *[1.0] * 1000])
-    clock = Clock(lambda *_: next(times))
+
+    def lucky(_matmul: Matmul, _columns: int, _rows: int) -> float:
+        return next(times)
+
+    clock = Clock(lucky)
     assert tuned(clock).schedules == TABLE
 
 
@@ -121,13 +134,13 @@ def test_what_is_best_for_several_numbers_of_rows() -> None:
 
 
 def test_when_the_time_is_over() -> None:
-    found = tuned(Clock(lambda *_: 1.0), seconds=-1.0)
+    found = tuned(Clock(prefetching(1.0)), seconds=-1.0)
     assert not found.complete
     assert found.schedules == TABLE
 
 
 def test_back_to_the_table() -> None:
-    found = tuned(Clock(lambda m, *_: 0.5 if m.schedule.prefetch == 4096 else 1.0))
+    found = tuned(Clock(prefetching(0.5)))
     again = found.as_table(complete=False)
     assert (again.schedules, again.seconds, again.complete) == (TABLE, found.table_seconds, False)
     assert again.saved == 0

@@ -5,7 +5,7 @@
 // RUN: not llmir-opt %s -p 'quantize-matmul-inputs{type=ui8}' 2>&1 | filecheck %s --check-prefix=TYPE
 // RUN: not llmir-opt %s -p 'quantize-matmul-inputs{type=i9}' 2>&1 | filecheck %s --check-prefix=UNKNOWN
 
-// DIVIDE: 'llm.quantized_matmul': group-size 24 does not divide its input size 32
+// DIVIDE: :23:3: error: 'llm.quantized_matmul' op group-size 24 does not divide its input size 32
 // LEAST: quantize-matmul-inputs: group-size must be at least 1, got 0
 // TYPE: quantize-matmul-inputs: type 'ui8' is not for inputs with scales alone, expected i2 to i8
 // UNKNOWN: quantize-matmul-inputs: type: unknown element format 'i9'
