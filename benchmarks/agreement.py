@@ -90,7 +90,7 @@ def logits_table(model: str, ids: Array, schemes: list[str]) -> Table:
             with compile_native(program.module, program.weights, threads=2, kv_cache=element) as session:
                 logits = session.logits(ids)
             found = cosines(logits, expected)
-            same = np.mean(logits.argmax(axis=1) == expected.argmax(axis=1))
+            same = float(np.mean(logits.argmax(axis=1) == expected.argmax(axis=1)))
             numbers = (found.mean(), found.min(), limit.mean(), limit.min())
             table.add_row(scheme, str(len(ids)), element, *(f"{n:.8f}" for n in numbers), f"{100 * same:.1f} %")
     return table

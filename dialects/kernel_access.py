@@ -82,11 +82,10 @@ def place_of(value: SSAValue) -> Place:
     if not isinstance(type.layout, StridedLayoutAttr):
         inner = type.get_shape()[1:]
         return Place(value, 0, 1 if DYNAMIC_INDEX in inner else row_bytes(type))
-    view = value.owner
-    assert isinstance(view, Operation)  # only views are strided
     low, extent = view_extent(type)
     size = element_bytes(type.element_type)
-    return Place(view.operands[0], low * size, (low + extent) * size)
+    root = value.owner.operands[0] if isinstance(value.owner, Operation) and value.owner.operands else value
+    return Place(root, low * size, (low + extent) * size)
 
 
 def strides(type: MemRefType[Attribute]) -> tuple[int, ...]:

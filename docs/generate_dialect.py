@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -43,6 +43,7 @@ from xdsl.traits import Pure
 
 from llmir.dialects.call_format import CallFormat
 from llmir.dialects.kernel import KERNEL
+from llmir.dialects.kernel_steps import LoopOp
 from llmir.dialects.llm import LLM
 from llmir.dialects.vk import VK
 from llmir.program.program import parse_program_text
@@ -283,15 +284,41 @@ def alone(op: Operation) -> str:
     """An operation with what it names, in a function of its own whose arguments are the values it uses."""
     if isinstance(op.parent_op(), ModuleOp):
         return "\n".join(map(str, [*named(op), op]))
+    if (loop := loop_of_index(op)) is not None:
+        return "\n".join([*map(str, named(op)), str(in_function(in_loop(op, loop)))])
+    return "\n".join([*map(str, named(op)), str(in_function(op))])
+
+
+def in_function(op: Operation) -> FuncOp:
+    """A copy of an operation in a function that is given what it uses and returns its results."""
     arguments = values_used(op)
     block = Block(arg_types=[a.type for a in arguments])
-    values: dict[SSAValue, SSAValue] = dict(zip(arguments, block.args, strict=True))
-    for argument, value in values.items():
-        value.name_hint = argument.name_hint
+    values = copies(arguments, block)
     copy = op.clone(values)
     block.add_ops([copy, ReturnOp(*copy.results)])
-    function = FuncOp("example", ([a.type for a in block.args], [r.type for r in copy.results]), Region(block))
-    return "\n".join([*map(str, named(op)), str(function)])
+    return FuncOp("example", ([a.type for a in block.args], [r.type for r in copy.results]), Region(block))
+
+
+def loop_of_index(op: Operation) -> LoopOp | None:
+    """The loop whose index is an operand of an operation, if one is."""
+    owners = (value.owner for value in op.operands)
+    loops = (owner.parent_op() for owner in owners if isinstance(owner, Block))
+    return next((loop for loop in loops if isinstance(loop, LoopOp)), None)
+
+
+def in_loop(op: Operation, loop: LoopOp) -> Operation:
+    """A copy of an operation in a copy of a loop that has nothing else in it."""
+    index = loop.body.block.args
+    block = Block(arg_types=[a.type for a in index])
+    block.add_op(op.clone(copies(index, block)))
+    return LoopOp.create(properties=loop.properties, regions=[Region(block)])
+
+
+def copies(values: Sequence[SSAValue], block: Block) -> dict[SSAValue, SSAValue]:
+    """The arguments of a block that stand for values, with their names."""
+    for value, argument in zip(values, block.args, strict=True):
+        argument.name_hint = value.name_hint
+    return dict(zip(values, block.args, strict=True))
 
 
 def values_used(op: Operation) -> list[SSAValue]:

@@ -226,7 +226,9 @@ class FunctionEmitter:
 
     def refusal(self, op: Operation, reason: str) -> UnsupportedOperation:
         """What there is no native kernel for."""
-        return UnsupportedOperation(op, f"has no native kernel: {reason}", f"{place(op)} has no native kernel: {reason}")
+        return UnsupportedOperation(
+            op, f"has no native kernel: {reason}", f"{place(op)} has no native kernel: {reason}"
+        )
 
     def emit(self, op: Operation) -> None:
         """Write one operation."""

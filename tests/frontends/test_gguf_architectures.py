@@ -42,6 +42,11 @@ def test_logits(name: str, tmp_path: Path) -> None:
     assert_close(logits(program), reference_logits(SAID[name], random_weights(SAID[name]), IDS))
 
 
+def test_files_that_say_they_have_no_tokenizer(tmp_path: Path) -> None:
+    program = open_gguf(write(tmp_path / "model.gguf", SAID["phi3"], more=lambda w: w.add_tokenizer_model("no_vocab")))
+    assert set(program.files) == {"config.json"}
+
+
 @pytest.mark.parametrize("name", ["gpt2", "gpt_neox", "phi3", "mixtral", "qwen3_moe"])
 def test_the_configuration_it_writes_is_the_checkpoints(name: str, tmp_path: Path) -> None:
     """config.json with the checkpoint's own tensors is the same model."""

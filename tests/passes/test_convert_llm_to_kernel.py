@@ -6,7 +6,7 @@ import re
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import architectures
 import numpy as np
@@ -315,7 +315,7 @@ def test_refused_program_is_left_as_it_is(tmp_path: Path) -> None:
 
 X = "tensor<?x128xf32>"
 CALL = "%x_2, %k1, %v1 = func.call @model.layers.1(%x_1,"
-REFUSALS = {
+REFUSALS_OF_CALLS = {
     "returns": (
         "func.return %x_2, %k0",
         "func.return %x_1, %k0",
@@ -354,7 +354,7 @@ EMBED = "%embed_tokens.weight = llm.load_weight @model.embed_tokens.weight : ten
 SCALED = "%scaled = llm.scale(%lm_head.weight) {factor = 2.0 : f32} : (tensor<259x128xf32>) -> tensor<259x128xf32>"
 ROPE = "%rotated_key = llm.rope(%heads_1, %position) {theta = 1.000000e+04 : f64} : ("
 FACTORS = "tensor<?x2x32xf32>, index"
-REFUSALS |= {
+REFUSALS = REFUSALS_OF_CALLS | {
     "no backbone": (
         "func.func @backbone(",
         "func.func @spine(",
@@ -455,7 +455,7 @@ llm.weight @w : tensor<16x8xf32>
 def test_unknown_options(option: str, known: str) -> None:
     name = option.replace("_", "-")
     with pytest.raises(InputError, match=f"unknown {name} 'f7', expected one of {known}"):
-        convert(ModuleOp([]), TARGET, **{option: "f7"})
+        convert(ModuleOp([]), TARGET, **cast(Any, {option: "f7"}))
 
 
 def test_refused_products() -> None:
@@ -567,7 +567,7 @@ def test_memory_of_a_loop_that_does_not_begin_with_a_barrier() -> None:
     assert offsets["a"] != offsets["c"]
 
 
-def given(*entries: str) -> str:
+def schedules_text(*entries: str) -> str:
     return f"builtin.module attributes {{kernel.schedules = [{', '.join(entries)}]}} {{}}"
 
 
@@ -582,7 +582,7 @@ def test_given_schedules(tmp_path: Path) -> None:
     """The text's schedules are taken, and steps still compute what the program does."""
     program = model_program(tmp_path, "llama", QUANTIZED["w4a8 in groups"])
     kinds = {str(op.kind) for op in steps(program).walk() if isinstance(op, MatmulOp)}
-    text = given(*(schedule_of(kind, 1 + i % 3) for i, kind in enumerate(sorted(kinds))))
+    text = schedules_text(*(schedule_of(kind, 1 + i % 3) for i, kind in enumerate(sorted(kinds))))
     program.module.attributes |= parse_module(new_context(), text, "given").attributes
     module = check(program, threads=2, seed=5)
     assert "kernel.schedules" not in module.attributes

@@ -53,7 +53,7 @@ def test_run_and_eval(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert len(said["generated_ids"]) == 6 or EOS in said["generated_ids"]
     text = tmp_path / "text"
     text.write_text("The quick brown fox jumps over the lazy dog. " * 3)
-    measured = llmir(capsys, "eval", tmp_path / "out", "--text", text, "--context", "32", "--json").json()
+    measured = llmir(capsys, "eval", tmp_path / "out", "--text", text, "--context", "32", *options[4:]).json()
     assert measured["perplexity"] > 1
 
 

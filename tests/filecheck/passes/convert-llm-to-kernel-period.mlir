@@ -2,11 +2,11 @@
 
 // Blocks that alternate are a loop of two, what is left over stands after it. Norms of 1 + weight get a shifted vector.
 
-// CHECK: kernel.weight @packed.layers.0.input_layernorm {members = {{\[\[}}@model.layers.0.input_layernorm.weight], [@model.layers.2.input_layernorm.weight{{\]\]}}, offset = 8192 : i64, stride = 75008 : i64, shift = 1.000000e+00 : f32} : memref<32xf32, "weights">
+// CHECK: kernel.weight @packed.layers.0.input_layernorm {members = {{\[\[}}@model.layers.0.input_layernorm.weight], [@model.layers.2.input_layernorm.weight{{\]\]}}, offset = {{[0-9]+}} : i64, stride = {{[0-9]+}} : i64, shift = 1.000000e+00 : f32} : memref<32xf32, "weights">
 
-// CHECK: kernel.weight @packed.layers.1.input_layernorm {members = {{\[\[}}@model.layers.1.input_layernorm.weight], [@model.layers.3.input_layernorm.weight{{\]\]}}, offset = 45696 : i64, stride = 75008 : i64, shift = 1.000000e+00 : f32} : memref<32xf32, "weights">
+// CHECK: kernel.weight @packed.layers.1.input_layernorm {members = {{\[\[}}@model.layers.1.input_layernorm.weight], [@model.layers.3.input_layernorm.weight{{\]\]}}, offset = {{[0-9]+}} : i64, stride = {{[0-9]+}} : i64, shift = 1.000000e+00 : f32} : memref<32xf32, "weights">
 
-// CHECK: kernel.weight @packed.model.layers.4.input_layernorm {members = {{\[\[}}@model.layers.4.input_layernorm.weight{{\]\]}}, offset = 158208 : i64, stride = 0 : i64, shift = 1.000000e+00 : f32} : memref<32xf32, "weights">
+// CHECK: kernel.weight @packed.model.layers.4.input_layernorm {members = {{\[\[}}@model.layers.4.input_layernorm.weight{{\]\]}}, offset = {{[0-9]+}} : i64, stride = 0 : i64, shift = 1.000000e+00 : f32} : memref<32xf32, "weights">
 
 // CHECK: kernel.cache @cache.0 {layers = 2 : i64, kv_heads = 1 : i64, head_dim = 16 : i64, element = f16, lanes = 16 : i64}
 // CHECK-NEXT: kernel.cache @cache.1 {layers = 2 : i64, kv_heads = 1 : i64, head_dim = 16 : i64, element = f16, lanes = 16 : i64}

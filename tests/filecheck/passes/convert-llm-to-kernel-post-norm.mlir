@@ -16,7 +16,7 @@
 // CHECK: %[[Q_PROJ_K_PROJ_V_PROJ:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x96xf32, "shared">
 // CHECK: %[[Q_PROJ_K_PROJ_V_PROJ_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.q_proj_k_proj_v_proj :
 // CHECK: kernel.barrier
-// CHECK: kernel.matmul(%[[X]], %[[Q_PROJ_K_PROJ_V_PROJ_PACKED]]) bias(%[[Q_PROJ_K_PROJ_V_PROJ_BIAS]]) into(%[[Q_PROJ_K_PROJ_V_PROJ]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: kernel.matmul(%[[X]], %[[Q_PROJ_K_PROJ_V_PROJ_PACKED]]) bias(%[[Q_PROJ_K_PROJ_V_PROJ_BIAS]]) into(%[[Q_PROJ_K_PROJ_V_PROJ]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns {{[0-9]+}}>}
 // CHECK: %[[KEYS:.*]], %[[VALUES:.*]] = kernel.cache_at @cache.0 : memref<2x?x16x16xf16, "cache">, memref<2x?x16xf16, "cache">
 // CHECK: %[[K_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 32>, "shared">
 // CHECK: %[[V_PROJ:.*]] = kernel.view %[[Q_PROJ_K_PROJ_V_PROJ]] : {{.*}} -> memref<1x2x16xf32, strided<[96, 16, 1], offset: 64>, "shared">
@@ -29,7 +29,7 @@
 // CHECK: %[[OUT_PROJ_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.out_proj.bias :
 // CHECK: %[[OUT_PROJ_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn.out_proj :
 // CHECK: kernel.barrier
-// CHECK: kernel.matmul(%[[ATTENTION]], %[[OUT_PROJ_PACKED]]) bias(%[[OUT_PROJ_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: kernel.matmul(%[[ATTENTION]], %[[OUT_PROJ_PACKED]]) bias(%[[OUT_PROJ_BIAS]]) into(%[[X]]) {activation = "f32", epilogue = "add", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns {{[0-9]+}}>}
 // CHECK: %[[SELF_ATTN_LAYER_NORM:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x32xf32, "private">
 // CHECK: %[[SELF_ATTN_LAYER_NORM_VECTOR:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn_layer_norm :
 // CHECK: %[[SELF_ATTN_LAYER_NORM_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.self_attn_layer_norm.bias :
@@ -38,23 +38,23 @@
 // CHECK: %[[FC1_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc1.bias :
 // CHECK: %[[FC1:.*]] = kernel.buffer {offset = 128 : i64} : memref<1x64xf32, "shared">
 // CHECK: %[[FC1_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc1 :
-// CHECK: kernel.matmul(%[[SELF_ATTN_LAYER_NORM]], %[[FC1_PACKED]]) bias(%[[FC1_BIAS]]) into(%[[FC1]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK: kernel.activate(%[[FC1]]) into(%[[FC1]]) {activation = "relu", split = #kernel.split<columns 32>}
+// CHECK: kernel.matmul(%[[SELF_ATTN_LAYER_NORM]], %[[FC1_PACKED]]) bias(%[[FC1_BIAS]]) into(%[[FC1]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns {{[0-9]+}}>}
+// CHECK: kernel.activate(%[[FC1]]) into(%[[FC1]]) {activation = "relu", split = #kernel.split<columns {{[0-9]+}}>}
 // CHECK: %[[FC2_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc2.bias :
 // CHECK: %[[FC2:.*]] = kernel.buffer {offset = 384 : i64} : memref<1x32xf32, "shared">
 // CHECK: %[[FC2_PACKED:.*]] = kernel.weight_at @packed.model.decoder.layers.0.fc2 :
 // CHECK: kernel.barrier
-// CHECK: kernel.matmul(%[[FC1]], %[[FC2_PACKED]]) bias(%[[FC2_BIAS]]) into(%[[FC2]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
-// CHECK: kernel.add(%[[SELF_ATTN_LAYER_NORM]], %[[FC2]]) into(%[[FC2]]) {split = #kernel.split<columns 32>}
+// CHECK: kernel.matmul(%[[FC1]], %[[FC2_PACKED]]) bias(%[[FC2_BIAS]]) into(%[[FC2]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns {{[0-9]+}}>}
+// CHECK: kernel.add(%[[SELF_ATTN_LAYER_NORM]], %[[FC2]]) into(%[[FC2]]) {split = #kernel.split<columns {{[0-9]+}}>}
 // CHECK: %[[FINAL_LAYER_NORM_VECTOR:.*]] = kernel.weight_at @packed.model.decoder.layers.0.final_layer_norm :
 // CHECK: %[[FINAL_LAYER_NORM_BIAS:.*]] = kernel.weight_at @packed.model.decoder.layers.0.final_layer_norm.bias :
 // CHECK: kernel.barrier
 // CHECK: kernel.layer_norm(%[[FC2]], %[[FINAL_LAYER_NORM_VECTOR]]) bias(%[[FINAL_LAYER_NORM_BIAS]]) into(%[[X]]) {epsilon = 1.000000e-05 : f32, split = #kernel.split<rows>}
 // CHECK: kernel.barrier
-// CHECK: kernel.matmul(%[[X]], %[[EMBED_TOKENS_PACKED]]) into(%[[LOGITS]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns 32>}
+// CHECK: kernel.matmul(%[[X]], %[[EMBED_TOKENS_PACKED]]) into(%[[LOGITS]]) {activation = "f32", epilogue = "store", schedule = #kernel.schedule<{{.*}}>, split = #kernel.split<columns {{[0-9]+}}>}
 // CHECK: %[[VALUES2:.*]] = kernel.buffer {offset = 0 : i64} : memref<1x1xf32, "threads">
 // CHECK: %[[INDICES:.*]] = kernel.buffer {offset = 64 : i64} : memref<1x1xi64, "threads">
-// CHECK: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns 32>}
+// CHECK: kernel.argmax(%[[LOGITS]]) into(%[[VALUES2]], %[[INDICES]]) {split = #kernel.split<columns {{[0-9]+}}>}
 // CHECK: kernel.barrier
 // CHECK: kernel.pick(%[[VALUES2]], %[[INDICES]]) into(%[[TOKEN]]) {split = #kernel.split<rows>}
 // CHECK: }
