@@ -60,7 +60,7 @@ def measured(arguments: list[str]) -> coverage.CoverageData:
         command = [sys.executable, "-m", "coverage", "run", f"--rcfile={config}", "-m", "pytest", "-q", *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
         if done.returncode:
-            sys.exit(done.returncode)
+            print("tests failed; what they would have reached is listed too")
         run = coverage.Coverage(data_file=str(data), config_file=str(config))
         run.combine([folder])
         return run.get_data()

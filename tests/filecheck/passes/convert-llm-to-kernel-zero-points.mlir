@@ -1,6 +1,11 @@
-// RUN: not llmir-opt %s -p convert-llm-to-kernel 2>&1 | filecheck %s
+// RUN: llmir-opt %s -p convert-llm-to-kernel | filecheck %s
 
-// CHECK: convert-llm-to-kernel: {{.*}}'llm.quantize' has no native kernel: one scale for all rows at run time is known only when all were seen; quantize per token or group
+// CHECK: kernel.step @prefill(
+// CHECK: %[[CODES:.*]] = kernel.buffer {offset = {{[0-9]+}} : i64} : memref<?x64xi8, "shared">
+// CHECK-NEXT: %[[SCALES:.*]] = kernel.buffer {offset = {{[0-9]+}} : i64} : memref<?x2x1xf32, "shared">
+// CHECK-NEXT: %[[SUMS:.*]] = kernel.buffer {offset = {{[0-9]+}} : i64} : memref<?x2xi32, "shared">
+// CHECK: kernel.quantize_rows(%{{.*}}) into(%[[CODES]], %[[SCALES]], %[[SUMS]]) {bits = 8 : i64, unsigned, run = 32 : i64, scale_type = f32, zero_point_type = ui8, split = #kernel.split<rows>}
+// CHECK: kernel.matmul(%[[CODES]], %{{.*}}) quantized(%[[SCALES]], %[[SUMS]])
 
 builtin.module {
   llm.weight @model.embed_tokens.weight : tensor<64x32xf32>
@@ -51,8 +56,8 @@ builtin.module {
     %up_proj = llm.linear(%post_attention_layernorm, %up_proj.weight) : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
     %gated = arith.mulf %activated, %up_proj : tensor<?x64xf32>
     %down_proj.weight = llm.load_weight @model.layers.0.mlp.down_proj.weight : !llm.quantized_tensor<32x64xi4, scale=f16, symmetric=true, group_size=32>
-    %codes = llm.quantize(%gated) : (tensor<?x64xf32>) -> !llm.quantized_tensor<?x64xi8, scale=f32, symmetric=true>
-    %down_proj = llm.quantized_matmul(%codes, %down_proj.weight) : (!llm.quantized_tensor<?x64xi8, scale=f32, symmetric=true>, !llm.quantized_tensor<32x64xi4, scale=f16, symmetric=true, group_size=32>) -> tensor<?x32xf32>
+    %codes = llm.quantize(%gated) : (tensor<?x64xf32>) -> !llm.quantized_tensor<?x64xui8, scale=f32, zp=ui8, axis=0>
+    %down_proj = llm.quantized_matmul(%codes, %down_proj.weight) : (!llm.quantized_tensor<?x64xui8, scale=f32, zp=ui8, axis=0>, !llm.quantized_tensor<32x64xi4, scale=f16, symmetric=true, group_size=32>) -> tensor<?x32xf32>
     %mlp_residual = arith.addf %attention_residual, %down_proj : tensor<?x32xf32>
     func.return %mlp_residual, %keys, %values : tensor<?x32xf32>, tensor<?x1x16xf32>, tensor<?x1x16xf32>
   }

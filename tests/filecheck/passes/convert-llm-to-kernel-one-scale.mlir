@@ -1,6 +1,13 @@
-// RUN: not llmir-opt %s -p convert-llm-to-kernel 2>&1 | filecheck %s
+// RUN: llmir-opt %s -p convert-llm-to-kernel | filecheck %s
 
-// CHECK: convert-llm-to-kernel: {{.*}} has no native kernel: inputs are quantized to i2 to i8, not ui8
+// CHECK: kernel.step @decode(
+// CHECK-NOT: kernel.row_ranges
+// CHECK: kernel.quantize_rows(%{{.*}}) into(%{{.*}}) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<replicated>}
+// CHECK: kernel.step @prefill(
+// CHECK: kernel.row_ranges(%[[X:.*]]) into(%[[RANGES:.*]]) {split = #kernel.split<rows>}
+// CHECK-NEXT: kernel.barrier
+// CHECK-NEXT: kernel.quantize_rows(%[[X]]) ranges(%[[RANGES]]) into(%[[CODES:.*]], %[[SCALES:.*]], %[[SUMS:.*]]) {bits = 8 : i64, run = 32 : i64, scale_type = f32, split = #kernel.split<rows>}
+// CHECK: kernel.matmul(%[[CODES]], %{{.*}}) quantized(%[[SCALES]], %[[SUMS]])
 
 builtin.module {
   llm.weight @model.embed_tokens.weight : tensor<64x32xf32>
@@ -51,8 +58,8 @@ builtin.module {
     %up_proj = llm.linear(%post_attention_layernorm, %up_proj.weight) : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
     %gated = arith.mulf %activated, %up_proj : tensor<?x64xf32>
     %down_proj.weight = llm.load_weight @model.layers.0.mlp.down_proj.weight : !llm.quantized_tensor<32x64xi4, scale=f16, symmetric=true, group_size=32>
-    %codes = llm.quantize(%gated) : (tensor<?x64xf32>) -> !llm.quantized_tensor<?x64xui8, scale=f32, zp=ui8, axis=0>
-    %down_proj = llm.quantized_matmul(%codes, %down_proj.weight) : (!llm.quantized_tensor<?x64xui8, scale=f32, zp=ui8, axis=0>, !llm.quantized_tensor<32x64xi4, scale=f16, symmetric=true, group_size=32>) -> tensor<?x32xf32>
+    %codes = llm.quantize(%gated) : (tensor<?x64xf32>) -> !llm.quantized_tensor<?x64xi8, scale=f32, symmetric=true>
+    %down_proj = llm.quantized_matmul(%codes, %down_proj.weight) : (!llm.quantized_tensor<?x64xi8, scale=f32, symmetric=true>, !llm.quantized_tensor<32x64xi4, scale=f16, symmetric=true, group_size=32>) -> tensor<?x32xf32>
     %mlp_residual = arith.addf %attention_residual, %down_proj : tensor<?x32xf32>
     func.return %mlp_residual, %keys, %values : tensor<?x32xf32>, tensor<?x1x16xf32>, tensor<?x1x16xf32>
   }
