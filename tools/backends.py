@@ -16,6 +16,7 @@ from llmir.program.chat import Described
 from llmir.program.folder import ProgramFolder, is_program
 
 if TYPE_CHECKING:
+    from llmir.backends.native.session import NativeSession
     from llmir.program.program import Program
 
 KV_ELEMENTS = {"f16": "f16", "f32": "f32", "i8": "i8", "f8": "f8E4M3FN"}
@@ -64,16 +65,19 @@ class BackendOptions:
 
 @dataclass(frozen=True)
 class Runner:
-    """A callable program, the backend that runs it, and, if `auto` fell back, the reason."""
+    """A callable program, the backend that runs it, if `auto` fell back the reason, and what the backend has to say."""
 
     session: Session
     backend: str
     reason: str | None = None
+    said: tuple[str, ...] = ()
 
     @property
-    def note(self) -> str | None:
-        """The reason as a remark to the user."""
-        return self.reason and f"the {self.backend} backend runs this program: {self.reason}"
+    def notes(self) -> tuple[str, ...]:
+        """What the user should be told, the reason first."""
+        if self.reason is None:
+            return self.said
+        return (f"the {self.backend} backend runs this program: {self.reason}", *self.said)
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def open_session(program: Program, options: BackendOptions) -> Runner:
     if not options.may_be_native:
         return Runner(_in_numpy(program, options, options.backend), options.backend)
     try:
-        return Runner(_native(program, options), "native")
+        session = _native(program, options)
+        return Runner(session, "native", said=tuple(session.notes))
     except UnsupportedProgram as e:
         if options.backend == "native":
             raise InputError(f"{program.name}: the native backend cannot run it: {e}") from e
@@ -144,7 +149,7 @@ def prepared(program: Program, activations: str | None) -> Program:
     return _after(program, INT8_ACTIVATIONS if activations == "i8" else FUSED)
 
 
-def _native(program: Program, options: BackendOptions) -> Session:
+def _native(program: Program, options: BackendOptions) -> NativeSession:
     from llmir.passes.native import compile_native
 
     changed = options.activations == "i8"

@@ -85,7 +85,8 @@ def run(
     opened = out.seconds
     runner = open_session(program, options)
     compiled = out.seconds
-    out.remark(runner.note)
+    for note in runner.notes:
+        out.remark(note)
     decode_speed(runner.session, runner.session.vocabulary, 0, 1, 1)
     first = out.seconds
     team = threads or usable_cores()
@@ -95,6 +96,7 @@ def run(
         "model": model,
         "backend": runner.backend,
         "backend_reason": runner.reason,
+        "notes": list(runner.said),
         "threads": team,
         "open_seconds": opened,
         "compile_seconds": compiled - opened,

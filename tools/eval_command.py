@@ -51,7 +51,8 @@ def run(
     program = open_runnable(model)
     data = read_data(program, text, tokens, context, max_tokens, bos)
     runner = open_session(program, options)
-    out.remark(runner.note)
+    for note in runner.notes:
+        out.remark(note)
     compared = None
     if reference is not None:
         compared = open_session(open_runnable(reference), options)
@@ -75,6 +76,7 @@ def run(
             "reference": reference,
             "backend": runner.backend,
             "backend_reason": runner.reason,
+            "notes": list(runner.said),
             "reference_backend": None if compared is None else compared.backend,
             "context": context,
             "bos": data.policy,

@@ -43,7 +43,8 @@ def run(
     runner = opened.start()
     check_vocabulary(np.array(ids, np.int64), runner.session.vocabulary, "the prompt")
     check_vocabulary(np.array(stop_id, np.int64), runner.session.vocabulary, "--stop-id")
-    out.remark(runner.note)
+    for note in runner.notes:
+        out.remark(note)
     made = Continuation(
         runner.session,
         lambda ids: conventions.tokenizer.decode(ids, skip_special_tokens=False),
@@ -65,6 +66,7 @@ def run(
             "model": model,
             "backend": runner.backend,
             "backend_reason": runner.reason,
+            "notes": list(runner.said),
             "prompt_ids": ids,
             "generated_ids": made.ids,
             "text": made.text,

@@ -132,6 +132,17 @@ def test_backends(backend: str, model: Path, capsys: Capture) -> None:
     assert said["generated_ids"] == greedy(byte_ids(PROMPT), TOKENS)
 
 
+def test_code_that_cannot_be_kept(model: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """The program runs all the same, and it is said where one looks for it."""
+    monkeypatch.setenv("LLMIR_CACHE", "/proc/llmir")
+    said = run(capsys, model, "--backend", "native")
+    assert said["generated_ids"] == greedy(byte_ids(PROMPT), TOKENS)
+    (note,) = said["notes"]
+    assert note.startswith("the compiled program is not kept for the next time: /proc/llmir")
+    done = llmir(capsys, "run", model, "--prompt", PROMPT, "-n", "1", "--backend", "native")
+    assert (done.status, done.err) == (0, f"llmir: note: {note}\n")
+
+
 BAD: dict[str, tuple[list[str], int, str]] = {
     "temperature": (["--temperature", "-1"], 2, "temperature must be a finite number from 0 up, got -1.0"),
     "top-k": (["--top-k", "-1"], 2, "top-k must be 0 (all tokens) or more, got -1"),
