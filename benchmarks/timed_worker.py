@@ -162,6 +162,7 @@ class Worker:
         environment = os.environ | {"PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1"}
         if not realtime:
             command.append("--ordinary")
+        self.command = command
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
@@ -175,7 +176,7 @@ class Worker:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{' '.join(map(str, self.process.args))} ended with {self.process.wait()}")  # type: ignore
+            raise SystemExit(f"{' '.join(self.command)} ended with {self.process.wait()}")
         return json.loads(line)
 
     def close(self) -> None:

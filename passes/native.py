@@ -13,14 +13,13 @@ from llmir.backends.native import jit
 from llmir.backends.native.cached_session import cached_session, session_key
 from llmir.backends.native.cores import usable_cores
 from llmir.backends.native.memory import Memory
-from llmir.backends.native.packed_weights import fingerprint, packed_bytes, packed_parts
+from llmir.backends.native.packed_weights import fingerprint, packed_bytes, packed_parts, slots_text
 from llmir.backends.native.planning import plan_of
 from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, in_memory, program_key
 from llmir.backends.native.schedule_cache import KeptSchedules, ScheduleCache
 from llmir.backends.native.session import NativeSession
 from llmir.backends.native.steps_to_vk import lower_steps
 from llmir.dialects.kernel_schedule import Schedule, Schedules
-from llmir.dialects.kernel_steps import WeightOp
 from llmir.passes.convert_llm_to_kernel import convert
 from llmir.passes.pass_manager import run_passes
 from llmir.passes.pipeline import Pipeline
@@ -56,8 +55,7 @@ def compile_native(
     with _no_garbage_collection(), ThreadPoolExecutor(1) as pool:
         own, lowered = store.view(), module.clone()
         lower_to_steps(lowered, own, machine.name, kv_cache, activation, found_schedules(schedules))
-        slots = "\n".join(str(op) for op in lowered.body.ops if isinstance(op, WeightOp))
-        weights_key = program_key(machine, identity, slots)
+        weights_key = program_key(machine, identity, slots_text(lowered))
         weights = pool.submit(_weights, cache, weights_key, lowered, own, team)  # packed while LLVM works
         compiled = cache.program(key)
         if compiled is None:
@@ -97,7 +95,7 @@ def compile_steps(lowered: ModuleOp, store: WeightStore, machine: Machine, weigh
     """Machine code of a module at kernel level."""
     builder, steps = lower_steps(lowered, machine)
     data = jit.compile_text(jit.module_text(builder), machine)
-    return CompiledProgram(plan_of(lowered, lowered, store, steps), data, weights_key)
+    return CompiledProgram(plan_of(lowered, store, steps), data, weights_key)
 
 
 def _weights(cache: ProgramCache, key: str, lowered: ModuleOp, store: WeightStore, threads: int) -> Memory:
@@ -105,9 +103,9 @@ def _weights(cache: ProgramCache, key: str, lowered: ModuleOp, store: WeightStor
     size = packed_bytes(lowered)
     found = cache.weights(key, size, threads)
     if found is None:
-        cache.put_weights(key, size, packed_parts(lowered, lowered, store))
+        cache.put_weights(key, size, packed_parts(lowered, store))
         found = cache.weights(key, size, threads)
-    return found or in_memory(size, packed_parts(lowered, lowered, store))
+    return found or in_memory(size, packed_parts(lowered, store))
 
 
 @contextmanager

@@ -23,8 +23,6 @@ KV_ELEMENTS = {"f16": "f16", "f32": "f32", "i8": "i8", "f8": "f8E4M3FN"}
 """`--kv-cache` and what `convert-llm-to-kernel` calls it."""
 INT8_ACTIVATIONS = "fuse-quantized-ops,quantize-matmul-inputs{type=i8 group-size=32}"
 """What `--activations i8` does to a program before any backend gets it."""
-FUSED = "fuse-quantized-ops"
-"""What the native backend wants done."""
 
 
 class Session(Model, Protocol):
@@ -138,15 +136,14 @@ def _in_numpy(program: Program, options: BackendOptions, backend: str) -> Sessio
     from llmir.backends.reference.session import ReferenceSession
     from llmir.passes.pipeline import compile_numpy
 
-    if options.activations == "i8":
-        program = _after(program, INT8_ACTIVATIONS)
+    given = prepared(program, options.activations)
     session = ReferenceSession if backend == "reference" else compile_numpy
-    return session(program.module, program.weights)
+    return session(given.module, given.weights)
 
 
 def prepared(program: Program, activations: str | None) -> Program:
-    """What the native backend is given of a program; the given one stays as it is."""
-    return _after(program, INT8_ACTIVATIONS if activations == "i8" else FUSED)
+    """A program with its inputs quantized, if that is asked for; the given one stays as it is."""
+    return _after(program, INT8_ACTIVATIONS) if activations == "i8" else program
 
 
 def _native(program: Program, options: BackendOptions) -> NativeSession:

@@ -18,10 +18,9 @@ from llmir.backends.native.kernels.plain_matmul import QuantizedMatMul
 from llmir.backends.native.linker import ARCHITECTURES, find_linker, link
 from llmir.backends.native.object_symbols import undefined_symbols
 from llmir.backends.native.packed_file import write_packed
-from llmir.backends.native.packed_weights import fingerprint, packed_parts
+from llmir.backends.native.packed_weights import fingerprint, packed_parts, slots_text
 from llmir.backends.native.planning import plan_of
 from llmir.backends.native.steps_to_vk import emit_steps
-from llmir.dialects.kernel_steps import WeightOp
 from llmir.errors import InputError, UnsupportedProgram, UsageError
 from llmir.passes.native import lower_to_steps
 from llmir.program.files import check_output, new_folder
@@ -110,7 +109,7 @@ class CLibrary:
                 link(linker, work / self._object, work / self.code)
                 (work / self._object).unlink()
             size = model.plan.weight_bytes
-            write_packed(work / self._weights, model.key, size, packed_parts(lowered, lowered, store))
+            write_packed(work / self._weights, model.key, size, packed_parts(lowered, store))
             header = c_header(model, self.machine, program.name, " ".join(self.link_options(data)))
             (work / self.header).write_text(header, encoding="utf-8")
         return {name: (folder / name).stat().st_size for name in (self.code, self.header, self._weights)}
@@ -125,9 +124,8 @@ class CLibrary:
         """The functions, and the object file with them; nothing else in it can be called from outside."""
         m = ModuleBuilder(self.machine)
         steps = emit_steps(m, lowered)
-        slots = "\n".join(str(op) for op in lowered.body.ops if isinstance(op, WeightOp))
-        key = hashlib.sha256(slots.encode() + fingerprint(lowered, store)).digest()
-        plan = plan_of(lowered, lowered, store, steps)
+        key = hashlib.sha256(slots_text(lowered).encode() + fingerprint(lowered, store)).digest()
+        plan = plan_of(lowered, store, steps)
         if plan.whole_calls:
             raise UnsupportedProgram(
                 "inputs have one scale for all tokens of a call; compiled programs read a prompt in parts, "

@@ -361,8 +361,8 @@ class FunctionEmitter:
 
     def product(self, op: Operation, product: Product) -> None:
         """Write a matrix product."""
-        quantized, input, activation = self._operand(op, product)
         type, members, biases = self._weights(op, product)
+        quantized, input, activation = self._operand(op, product, type.layout)
         slot = self.slot(self.slot_name([symbol for symbol, _ in members]), type, members)
         bias = None
         if biases:
@@ -396,10 +396,10 @@ class FunctionEmitter:
         else:
             self._store(op, product, write, split)
 
-    def _operand(self, op: Operation, product: Product) -> tuple[Quantized | None, SSAValue, str]:
+    def _operand(self, op: Operation, product: Product, layout: TileLayout) -> tuple[Quantized | None, SSAValue, str]:
         """Codes, or the values themselves, and what they are multiplied in."""
         if isinstance(product.input.type, QuantizedTensorType):
-            quantized = self.quantized(op, product)
+            quantized = self.quantized(op, product, layout)
             return quantized, quantized.codes, "i8"
         input = self.value(product.input)
         return None, self.step.view(input, input.width), self.step.shared.activation
@@ -468,15 +468,14 @@ class FunctionEmitter:
 
     # -- quantized inputs --
 
-    def quantized(self, op: Operation, product: Product) -> Quantized:
-        """Codes of a product's input."""
+    def quantized(self, op: Operation, product: Product, layout: TileLayout) -> Quantized:
+        """Codes of a product's input, for a weight of this layout."""
         owner = product.input.owner
         if not isinstance(owner, CODES):
             raise self.refusal(op, "its codes are not made by a quantize")
         type = owner.output.type
         assert isinstance(type, QuantizedTensorType)
         k = type.get_shape()[-1]
-        layout = self._layout(op, product)
         group = self._input_group(owner, type, k)
         run = common_run(layout, group)
         if k % group:
@@ -485,10 +484,6 @@ class FunctionEmitter:
         if key not in self.codes:
             self.codes[key] = self._quantize(owner, type, k, group, run)
         return self.codes[key]
-
-    def _layout(self, op: Operation, product: Product) -> TileLayout:
-        type, _, _ = self._weights(op, product)
-        return type.layout
 
     def _input_group(self, op: QuantizeOp | fused.EncodeOp, type: QuantizedTensorType, k: int) -> int:
         """Columns that share parameters; UnsupportedProgram when there is no kernel for such codes."""

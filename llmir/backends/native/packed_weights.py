@@ -56,13 +56,13 @@ def slot_bytes(slot: WeightOp) -> int:
     return slot.type.get_shape()[0] * row_bytes(MemRefType(slot.type.element_type, [1, 1]))
 
 
-def packed_parts(module: ModuleOp, stored: ModuleOp, store: WeightStore) -> Iterator[tuple[int, Bytes]]:
+def packed_parts(module: ModuleOp, store: WeightStore) -> Iterator[tuple[int, Bytes]]:
     """Offset and bytes of every part of the packed file, in order of offset.
 
-    `module` is at kernel level; `stored` declares the `llm.weight`s that its slots name, whose values are in `store`.
+    The module is at kernel level; it declares the `llm.weight`s that its slots name, whose values are in `store`.
     InputError when a weight cannot be read or has values that cannot be multiplied.
     """
-    declared = weights(stored)
+    declared = weights(module)
     places = [
         (slot.offset.value.data + slot.stride.value.data * layer, slot, members)
         for slot in module.body.ops
@@ -81,10 +81,15 @@ def packed_parts(module: ModuleOp, stored: ModuleOp, store: WeightStore) -> Iter
             source.release()
 
 
-def fingerprint(stored: ModuleOp, store: WeightStore) -> bytes:
+def slots_text(module: ModuleOp) -> str:
+    """What decides how the weights of a module at kernel level are packed."""
+    return "\n".join(str(op) for op in module.body.ops if isinstance(op, WeightOp))
+
+
+def fingerprint(module: ModuleOp, store: WeightStore) -> bytes:
     """SHA-256 of all values that the `llm.weight`s of a module name."""
     hash = hashlib.sha256()
-    for op in weights(stored).values():
+    for op in weights(module).values():
         for name in weight_layouts(op.store_key, op.type):
             tensor = store[name]
             hash.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())

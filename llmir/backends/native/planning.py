@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import FloatAttr, IntAttr, ModuleOp, NoneAttr, SymbolRefAttr
+from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 
 from llmir.backends.native.kernels.step import cache_plan
 from llmir.backends.native.packed_weights import packed_bytes
@@ -15,17 +15,17 @@ from llmir.backends.native.steps_to_vk import steps_of
 from llmir.dialects.kernel_access import shape
 from llmir.dialects.kernel_phases import EmbedPositionsOp, RowRangesOp
 from llmir.dialects.kernel_steps import CacheOp, RopeTableOp, StepOp
-from llmir.dialects.llm.attributes import RopeScalingAttr
+from llmir.dialects.llm.values import attribute_value
 from llmir.dialects.llm.weights import WeightOp, weights
 from llmir.program.quantized_weights import real_weight
 from llmir.program.store import WeightStore
-from llmir.semantics.model import RopeScaling, rope_frequencies
+from llmir.semantics.model import rope_frequencies
 
 
-def plan_of(module: ModuleOp, stored: ModuleOp, store: WeightStore, steps: tuple[StepPlan, ...]) -> Plan:
-    """The plan of a module whose steps want this memory; `stored` declares the weights that tables are made with."""
+def plan_of(module: ModuleOp, store: WeightStore, steps: tuple[StepPlan, ...]) -> Plan:
+    """The plan of a module whose steps want this memory; tables are made with weights of the store."""
     by_name = {step.sym_name.data: step for step in steps_of(module)}
-    declared = weights(stored)
+    declared = weights(module)
     limits = [op.count.value.data for op in module.walk() if isinstance(op, EmbedPositionsOp)]
     return Plan(
         steps=steps,
@@ -44,7 +44,7 @@ def _columns(step: StepOp, argument: str) -> int:
 
 
 def _table(op: RopeTableOp, declared: dict[str, WeightOp], store: WeightStore) -> TablePlan:
-    scaling = None if op.scaling is None else _scaling(op.scaling)
+    scaling = None if op.scaling is None else attribute_value(op.scaling)
     frequencies = rope_frequencies(op.dimensions.value.data, op.theta.value.data, scaling)
 
     def divided(symbol: SymbolRefAttr | None) -> tuple[float, ...] | None:
@@ -60,9 +60,3 @@ def _table(op: RopeTableOp, declared: dict[str, WeightOp], store: WeightStore) -
         long_frequencies=divided(op.long_factors),
         original_context=None if op.original_context is None else op.original_context.value.data,
     )
-
-
-def _scaling(attribute: RopeScalingAttr) -> RopeScaling:
-    numbers = [p for p in attribute.parameters[1:] if not isinstance(p, NoneAttr)]
-    values = [p.value.data if isinstance(p, FloatAttr) else cast(IntAttr, p).data for p in numbers]
-    return cast(RopeScaling, (attribute.kind.data, *values))

@@ -72,8 +72,9 @@ def slots(text: str) -> ModuleOp:
 def written(module: ModuleOp, stored: ModuleOp, store: WeightStore) -> Array:
     """The packed file's data."""
     data = np.full(packed_bytes(module), 0xAA, np.uint8)
-    end = 0
-    for offset, part in packed_parts(module, stored, store):
+    both, end = module.clone(), 0
+    both.body.block.add_ops(op.clone() for op in stored.body.ops)
+    for offset, part in packed_parts(both, store):
         assert offset >= end, "parts come in order"
         end = offset + part.nbytes
         data[offset:end] = part

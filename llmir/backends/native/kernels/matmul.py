@@ -29,6 +29,7 @@ the gate first.
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -279,7 +280,7 @@ class _Place:
     k: SSAValue | None  # where it is needed to find the scale
 
 
-class _Block:
+class _Block(ABC):
     """Rows by a tile: what the kinds of activations have in common.
 
     `total` are the sums [rows * vectors], scaled as far as they can be.
@@ -416,9 +417,9 @@ class _Block:
         form = self.layout.quantized
         return form.minimum if form.minimum is not None else form.zero_point
 
+    @abstractmethod
     def block(self, place: _Place, length: int, levels: list[Vectors | None], total: Vectors) -> Vectors:
         """Add the products of a block."""
-        raise NotImplementedError
 
     # -- the end --
 
