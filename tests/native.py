@@ -18,13 +18,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, cast
 
+import emulator
 import numpy as np
 
 from llmir.backends.native import jit
 from llmir.backends.native.builder import ModuleBuilder
 from llmir.targets.host import host_machine
 from llmir.targets.machine import Machine
-from tests import emulator
 
 PAGE = mmap.PAGESIZE
 NO_ACCESS, READ_WRITE, PRIVATE_ANONYMOUS = 0, 3, 0x22

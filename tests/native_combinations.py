@@ -1,6 +1,6 @@
 """Random matrix multiplications: forms of weights and activations, shapes, tails, tiles, schedules, epilogues.
 
-    python -m tests.native_combinations [--count 10000] [--seed 0]
+    python tests/native_combinations.py [--count 10000] [--seed 0]
 
 checks so many against float64, several in each module, on guard pages, and says which failed.
 """
@@ -13,14 +13,14 @@ import time
 from typing import Any, cast
 
 import numpy as np
+from native_matmul import Case, activation_format, expected, multiply
+from native_weights import FORMS, random_weight
 
 from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.matmul import Matmul, Schedule
 from llmir.formats.elements import Integer
 from llmir.formats.native_tiles import DENSE, TileLayout
 from llmir.targets.host import host_machine
-from tests.native_matmul import Case, activation_format, expected, multiply
-from tests.native_weights import FORMS, random_weight
 
 BOUND = 2e-6
 """Errors may be this part of the sum of magnitudes that is summed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Protocol
 
+import emulator
 import pytest
 from native import Array, Code, library, run_code
 
@@ -13,7 +14,6 @@ from llmir.backends.native.builder import ModuleBuilder
 from llmir.targets.host import PREFERENCE, host_machine, machine, missing_features
 from llmir.targets.machine import Machine
 from llmir.targets.registry import target_names
-from tests import emulator
 
 HERE = [host_machine(n) for n in PREFERENCE if n in target_names() and not missing_features(machine(n))]
 """The machines whose code runs on this one."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from native import run
+from native_weights import real_weight
 
 from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.matmul import Matmul
@@ -14,8 +16,6 @@ from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows,
 from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import BFLOAT16
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
-from tests.native import run
-from tests.native_weights import real_weight
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

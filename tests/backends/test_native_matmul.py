@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from native_combinations import BOUND, check, combination
+from native_matmul import Case, activation_format, expected, multiply
+from native_weights import CHANNEL, F32, FORMS, formats, group, random_weight, unit_scales
 
 from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.matmul import Matmul, Schedule, spread_stride
@@ -21,9 +24,6 @@ from llmir.semantics.model import gelu, silu
 from llmir.semantics.quantization import integer_product
 from llmir.semantics.quantization import quantize as definition
 from llmir.targets.host import host_machine
-from tests.native_combinations import BOUND, check, combination
-from tests.native_matmul import Case, activation_format, expected, multiply
-from tests.native_weights import CHANNEL, F32, FORMS, formats, group, random_weight, unit_scales
 
 INTEGER_FORMS = [n for n in FORMS if not n.startswith(("nf4", "f8", "f6", "book", "e"))]
 
@@ -203,9 +203,10 @@ def test_gguf_types(type: Any) -> None:
 
 def test_spread_rows() -> None:
     """q_stride puts rows of codes apart."""
+    from native import run
+    from native_matmul import public
+
     from llmir.backends.native.kernels.quantize_rows import QuantizeRows
-    from tests.native import run
-    from tests.native_matmul import public
 
     m, form, stride = ModuleBuilder(host_machine()), FORMS["i4_g32"], spread_stride(128, 1)
     assert stride == 192

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from native import run
+from native_matmul import Quantized, activation_format, public, quantize
 
 from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows, RowRanges, SumRows
@@ -18,8 +20,6 @@ from llmir.formats.quantized import POWER_OF_TWO, QuantizedArray, QuantizedForma
 from llmir.semantics.fused import encode
 from llmir.semantics.quantization import quantize as definition
 from llmir.targets.host import host_machine
-from tests.native import run
-from tests.native_matmul import Quantized, activation_format, public, quantize
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 FORMS: dict[str, QuantizedFormat] = {

@@ -9,6 +9,7 @@ import pytest
 from gguf import GGMLQuantizationType
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from native_weights import CHANNEL, F16, F32, FORMS, formats, group, random_weight
 
 from llmir.formats.elements import Integer, element
 from llmir.formats.gguf_blocks import decode, format_of
@@ -16,7 +17,6 @@ from llmir.formats.gguf_layouts import BLOCKS
 from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import BFLOAT16, DENSE, TileLayout
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
-from tests.native_weights import CHANNEL, F16, F32, FORMS, formats, group, random_weight
 
 
 def same(a: Any, b: Any) -> None:

@@ -12,10 +12,17 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import emulator
 import ml_dtypes
+import native
+import native_matmul
 import numpy as np
 import pytest
+from native_combinations import check
 from native_kernels import EMULATED, HERE
+from native_matmul import Case, activation_format, multiply, public
+from native_weights import FORMS, random_weight
+from vk_interpreter import interpret
 
 from llmir.backends.native import jit, matrix_registers
 from llmir.backends.native.builder import PTR, ModuleBuilder
@@ -27,11 +34,6 @@ from llmir.errors import InputError
 from llmir.formats.native_tiles import BFLOAT16, TileLayout
 from llmir.targets.host import host_machine, machine, missing_features
 from llmir.targets.machine import Machine
-from tests import emulator, native, native_matmul
-from tests.native_combinations import check
-from tests.native_matmul import Case, activation_format, multiply, public
-from tests.native_weights import FORMS, random_weight
-from tests.vk_interpreter import interpret
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

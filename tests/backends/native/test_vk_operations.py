@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, cast
 
+import emulator
 import ml_dtypes
 import numpy as np
 import pytest
@@ -34,7 +35,6 @@ from llmir.backends.native.builder import (
 from llmir.errors import InputError
 from llmir.targets.host import host_machine, machine, missing_features
 from llmir.targets.machine import Machine
-from tests import emulator
 
 BF = np.dtype(ml_dtypes.bfloat16)
 DTYPES: dict[Attribute, Any] = {
