@@ -182,7 +182,10 @@ class FCmpOp(IRDLOperation):
         printer.print_attribute(self.lhs.type)
 
     def verify_(self) -> None:
-        """A bit for each lane."""
+        """There is such a predicate, and a bit for each lane."""
+        if not 0 <= self.predicate.value.data < len(FCMP_PREDICATES):
+            most = len(FCMP_PREDICATES) - 1
+            raise VerifyException(f"predicate is {self.predicate.value.data}, expected 0 to {most}")
         if self.res.type != bits_like(self.lhs.type):
             raise VerifyException(f"result is {self.res.type}, expected {bits_like(self.lhs.type)}")
 
@@ -228,6 +231,11 @@ class StoreOp(IRDLOperation):
     ordering = opt_prop_def(IntegerAttr.constr(i64))
     volatile_ = opt_prop_def(UnitAttr)
     nontemporal = opt_prop_def(UnitAttr)
+
+    def verify_(self) -> None:
+        """There is such an ordering of a store."""
+        if self.ordering is not None and self.ordering.value.data:
+            _verify_ordering("ordering", self.ordering, ("monotonic", "release", "seq_cst"))
 
     def print(self, printer: Printer) -> None:
         """Print `[volatile] %v, %p [atomic ordering] {...} : types`."""

@@ -67,7 +67,7 @@ from llmir.passes.steps.program_functions import (
 )
 from llmir.passes.steps.program_schedules import Measured, ProgramSchedules, given_schedules
 from llmir.passes.steps.step_builder import Held, Shared, StepBuilder, argument_types, columns_split, rows_split
-from llmir.targets.host import machine
+from llmir.targets.host import base_and_options, machine
 from llmir.targets.registry import target as target_by_name
 
 KV_ELEMENTS: dict[str, Attribute] = {"f16": f16, "f32": f32, "f8E4M3FN": Float8E4M3FNType(), "i8": i8}
@@ -105,7 +105,7 @@ def convert(
     for option, value, known in (("kv-cache", kv_cache, KV_ELEMENTS), ("activation", activation, ACTIVATIONS)):
         if value not in known:
             raise InputError(f"unknown {option} '{value}', expected one of {', '.join(known)}")
-    rules = target_by_name(target.split("+", maxsplit=1)[0]).schedules
+    rules = target_by_name(base_and_options(target)[0]).schedules
     schedules = ProgramSchedules(machine(target), rules, given_schedules(module), measured or {})
     shared = Shared(machine(target), schedules, activation, KV_ELEMENTS[kv_cache])
     steps = _Converter(program_functions(module), shared).steps()

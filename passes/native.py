@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -19,6 +16,7 @@ from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, i
 from llmir.backends.native.schedule_cache import KeptSchedules, ScheduleCache
 from llmir.backends.native.session import NativeSession
 from llmir.backends.native.steps_to_vk import lower_steps
+from llmir.dialects.collector import collector_paused
 from llmir.dialects.kernel_schedule import Schedule, Schedules
 from llmir.passes.convert_llm_to_kernel import convert
 from llmir.passes.pass_manager import run_passes
@@ -51,8 +49,9 @@ def compile_native(
     key = session_key(machine, identity, kv_cache, activation, schedules)
     session = cached_session(cache, key, machine, team)
     if session is not None:
+        session.notes.extend(schedules.notes)
         return session
-    with _no_garbage_collection(), ThreadPoolExecutor(1) as pool:
+    with collector_paused(), ThreadPoolExecutor(1) as pool:
         own, lowered = store.view(), module.clone()
         lower_to_steps(lowered, own, machine.name, kv_cache, activation, found_schedules(schedules))
         weights_key = program_key(machine, identity, slots_text(lowered))
@@ -106,15 +105,3 @@ def _weights(cache: ProgramCache, key: str, lowered: ModuleOp, store: WeightStor
         cache.put_weights(key, size, packed_parts(lowered, store))
         found = cache.weights(key, size, threads)
     return found or in_memory(size, packed_parts(lowered, store))
-
-
-@contextmanager
-def _no_garbage_collection() -> Generator[None]:
-    """Spares looking again and again through operations by the ten thousand, of which none is garbage yet."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

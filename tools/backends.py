@@ -109,7 +109,7 @@ def _cached(folder: ProgramFolder, options: BackendOptions) -> Runner | None:
         kv_cache=KV_ELEMENTS[options.kv_cache or "f16"],
         activation=options.activations or "f32",
     )
-    return None if session is None else Runner(session, "native")
+    return None if session is None else Runner(session, "native", said=tuple(session.notes))
 
 
 def open_session(program: Program, options: BackendOptions) -> Runner:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
 
+from llmir.backends.native.cache_layout import ELEMENT_BYTES
 from llmir.backends.native.cores import usable_cores
 from llmir.backends.native.machine_peaks import Peaks, measure_peaks
 from llmir.errors import InputError
 from llmir.evaluation.speed import Speed, decode_speed, prefill_speed
 from llmir.frontends.registry import open_runnable
+from llmir.program.chat import json_object
 from llmir.program.folder import CONFIG
 from llmir.program.program import Program
 from llmir.reports.tables import bytes_text, facts_table, table_of
 from llmir.reports.work import TokenWork, token_work
 from llmir.targets.host import host_machine
-from llmir.tools.backends import BackendOptions, Runner, open_session
+from llmir.tools.backends import KV_ELEMENTS, BackendOptions, Runner, open_session
 from llmir.tools.console import Output, progress_bar
 
 PREFILLS, CONTEXTS = (128, 512), (16, 1024)
 """What is measured unless said otherwise, as far as the model has positions for it."""
-CACHE_BYTES = {"f32": 4, "f16": 2, "i8": 1, "f8": 1}
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def check_lengths(program: Program, longest: int) -> None:
 
 def positions(program: Program) -> float:
     """How many positions the model's configuration names; no limit if it names none."""
-    config = json.loads(program.files.get(CONFIG, b"{}"))
+    config = json_object(program, CONFIG)
     found = config.get("max_position_embeddings", config.get("n_positions"))
     return found if isinstance(found, int) else math.inf
 
@@ -139,7 +139,7 @@ def measure(
 ) -> list[Row]:
     """Every length, one after the other."""
     session, rows = runner.session, list[Row]()
-    cache_bytes = CACHE_BYTES[kv_cache or ("f16" if runner.backend == "native" else "f32")]
+    cache_bytes = ELEMENT_BYTES[KV_ELEMENTS[kv_cache or ("f16" if runner.backend == "native" else "f32")]]
     with progress_bar() as progress:
         total = len(prefill) + len(context)
         for size in prefill:

@@ -81,13 +81,13 @@ class Prompting:
 def prompting(program: Described) -> Prompting:
     """The conventions of a program; InputError when it has no tokenizer or its files cannot be read."""
     tokenizer = load_tokenizer(program.files.get(TOKENIZER), program.name)
-    config = _object(program, TOKENIZER_CONFIG)
+    config = json_object(program, TOKENIZER_CONFIG)
     stops = set(_token_ids(program, TOKENIZER_CONFIG, config, "stop_token_ids"))
     eos = token_text(config.get("eos_token"))
     if eos is not None and (id := tokenizer.token_to_id(eos)) is not None:
         stops.add(id)
     for file in (CONFIG, GENERATION_CONFIG):
-        stops.update(_token_ids(program, file, _object(program, file), "eos_token_id"))
+        stops.update(_token_ids(program, file, json_object(program, file), "eos_token_id"))
     return Prompting(
         tokenizer, config, _bos(tokenizer, config), frozenset(stops), _template(program, config), program.name
     )
@@ -136,7 +136,8 @@ def token_text(token: Any) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def _object(program: Described, name: str) -> dict[str, Any]:
+def json_object(program: Described, name: str) -> dict[str, Any]:
+    """A JSON file of a model, empty if it has none or it is no object; InputError when it is not JSON."""
     try:
         value = json.loads(program.files.get(name, b"{}"))
     except (ValueError, RecursionError) as e:

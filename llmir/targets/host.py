@@ -30,13 +30,20 @@ PREFERENCE = (
 """The machines that come with the package, the better first."""
 
 
+def base_and_options(name: str) -> tuple[str, list[str]]:
+    """A target's name, or its file, whose path may have a `+` itself, and the options behind it."""
+    folder, toml, rest = name.rpartition(".toml")
+    base, *options = (rest if toml else name).split("+")
+    return folder + toml + base, options
+
+
 @cache
 def machine(name: str) -> Machine:
     """The machine of a target, `x86-avx512-vnni`, with options if wanted: `x86-avx512-vnni+bf16`.
 
     InputError when there is no such target, it has no [machine], or the machine no such option.
     """
-    base, *options = name.split("+")
+    base, options = base_and_options(name)
     found = _of_target(base)
     for option in options:
         if option not in (names := [o.name for o in found.options]):
@@ -54,7 +61,7 @@ def _of_target(name: str) -> Machine:
     table = read_table(path)
     if not table.has("machine"):
         raise InputError(f"target '{name}' has no [machine] table, so that there is no native code for it")
-    return machine_of(table.required("name"), table.table("machine"))
+    return machine_of(name, table.table("machine"))
 
 
 @cache
@@ -85,7 +92,7 @@ def host_triple() -> str:
 def missing_features(wanted: Machine) -> tuple[str, ...]:
     """What a machine has that this processor has not: features, or the architecture."""
     architecture = wanted.architecture
-    if wanted.name.split("+")[0] != SCALAR and architecture != architecture_of(host_triple()):
+    if base_and_options(wanted.name)[0] != SCALAR and architecture != architecture_of(host_triple()):
         return (architecture,)
     return tuple(f for f in required_features(wanted) if f not in host_features())
 

@@ -60,9 +60,9 @@ from llmir.errors import UnsupportedProgram
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import TileLayout, common_run
-from llmir.passes.fuse_gated_activations import kind
+from llmir.passes.fuse_gated_activations import has_all_rows, kind
 from llmir.passes.locations import place
-from llmir.passes.steps.products import Part, Product, Products, products_of
+from llmir.passes.steps.products import Part, Product, Products, keeps_rows, products_of
 from llmir.passes.steps.program_functions import Symbols
 from llmir.passes.steps.step_builder import (
     Held,
@@ -217,10 +217,12 @@ class FunctionEmitter:
         if not isinstance(owner, ALIASES) or value in self.held:
             return whole
         if not isinstance(owner, tensor.ExtractSliceOp):
+            if not keeps_rows(owner):
+                raise self.refusal(owner, "only reshapes that leave the rows alone have one")
             return self._sliced(owner.operands[0], whole)
         inner = self._sliced(owner.source, whole)
         offsets = list(owner.static_offsets.get_values())
-        if len(offsets) != 2 or owner.offsets or offsets[0]:
+        if len(offsets) != 2 or owner.offsets or offsets[0] or not has_all_rows(owner):
             raise self.refusal(owner, "only slices of columns have one")
         return replace(inner, offset=inner.offset + offsets[1], width=shape_of(value)[1])
 

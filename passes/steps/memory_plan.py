@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import IntegerAttr, i64
-from xdsl.ir import Block, Operation, SSAValue
+from xdsl.ir import Block, SSAValue
 
 from llmir.dialects.kernel_access import StepKernel, memref, place_of
 from llmir.dialects.kernel_barriers import arena
@@ -28,7 +28,7 @@ class _Lives:
     uses: dict[SSAValue, set[int]] = field(default_factory=dict[SSAValue, set[int]])
     ties: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
-    def block(self, block: Block, loop: Operation | None = None) -> None:
+    def block(self, block: Block) -> None:
         for op in block.ops:
             self.moment += 1
             match op:
@@ -44,7 +44,7 @@ class _Lives:
 
     def loop(self, op: LoopOp) -> None:
         start = (self.stretch, self.moment)
-        self.block(op.body.block, op)
+        self.block(op.body.block)
         self.ties.append((start[0], self.stretch))
         inside = {inner for inner in op.body.block.ops if isinstance(inner, BufferOp)}
         for value, when in self.uses.items():

@@ -155,7 +155,7 @@ def _parts(layer: Layer) -> list[tuple[Part, list[Operation]]]:
         if isinstance(op, tensor.ExtractSliceOp):
             slices: list[tensor.ExtractSliceOp] = [op]
             between: list[Operation] = []
-        elif isinstance(op, tensor.ExpandShapeOp):
+        elif isinstance(op, tensor.ExpandShapeOp) and keeps_rows(op):
             slices = [u.operation for u in real_uses(op.result) if isinstance(u.operation, tensor.ExtractSliceOp)]
             if len(slices) != len(real_uses(op.result)):
                 return whole
@@ -168,6 +168,11 @@ def _parts(layer: Layer) -> list[tuple[Part, list[Operation]]]:
                 return whole
             found.append((Part(layer, op.result, rows), [*between, op]))
     return sorted(found, key=_first_row) or whole
+
+
+def keeps_rows(op: tensor.ExpandShapeOp | tensor.CollapseShapeOp) -> bool:
+    """True when a reshape leaves the first dimension alone."""
+    return len(op.reassociation.data[0].data) == 1
 
 
 def _first_row(found: tuple[Part, list[Operation]]) -> int:

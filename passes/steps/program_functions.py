@@ -45,6 +45,7 @@ def program_functions(module: ModuleOp) -> ProgramFunctions:
     for name in ("backbone", "head"):
         if name not in functions:
             raise UnsupportedProgram(f"the module has no function @{name}: native code is made of whole programs")
+        _check_form(functions[name])
     backbone = functions["backbone"]
     called: list[func.FuncOp] = []
     hidden: SSAValue | None = None
@@ -60,6 +61,7 @@ def program_functions(module: ModuleOp) -> ProgramFunctions:
         function = functions.get(op.callee.string_value())
         if function is None or not function.body.blocks:
             raise unsupported_at(op, f"@backbone calls {op.callee}, which is no function with a body")
+        _check_form(function)
         if called and op.operands[0] is not hidden:
             raise unsupported_at(
                 op, f"@backbone calls {op.callee} with something else than the result of the call before it"
@@ -74,6 +76,15 @@ def program_functions(module: ModuleOp) -> ProgramFunctions:
     for block in called[1:]:
         _check_block(block)
     return ProgramFunctions(called[0], tuple(called[1:]), functions["head"])
+
+
+def _check_form(function: func.FuncOp) -> None:
+    """One block that is given a value and returns one."""
+    kind, blocks = function.function_type, function.body.blocks
+    returns = len(blocks) == 1 and isinstance(blocks[0].last_op, func.ReturnOp)
+    if not returns or not kind.inputs.data or not kind.outputs.data:
+        name = function.sym_name.data
+        raise unsupported_at(function, f"@{name} is {kind}, expected one block that takes a value and returns one")
 
 
 def _role(function: func.FuncOp) -> str:

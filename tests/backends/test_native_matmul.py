@@ -260,6 +260,15 @@ def test_refusals(options: dict[str, Any], message: str) -> None:
         Matmul(**given)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("act_group", [None, 32])
+def test_refuses_groups_that_are_no_whole_fours(size: int, act_group: int | None) -> None:
+    """Four products are summed at a time, which then are of several groups."""
+    layout = TileLayout(32, 64, formats("i4", group(size)), 32)
+    with pytest.raises(ValueError, match=f"groups of {size} and .* share runs of {size}, no whole fours"):
+        Matmul(layout, act_group=act_group)
+
+
 def test_refuses_tiles_that_are_no_registers() -> None:
     spec = Matmul(TileLayout(32, 64, formats("i4", group(32)), 4), "i8", 32)
     with pytest.raises(ValueError, match=f"tiles of 4 columns are no whole registers of {host_machine().lanes}"):

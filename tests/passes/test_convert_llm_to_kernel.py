@@ -15,6 +15,7 @@ import tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_interpreter import KernelInterpreter, operations
+from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import VerifyException
 
@@ -349,6 +350,7 @@ REFUSALS_OF_CALLS = {
 
 
 NORM = "%input_layernorm = llm.rms_norm(%x, %input_layernorm.weight)"
+QUERY = "%rotated_query = llm.rope(%heads, %position)"
 HEAD = "%lm_head = llm.linear(%norm, %lm_head.weight) : (tensor<?x128xf32>, tensor<259x128xf32>) -> tensor<?x259xf32>"
 EMBED = "%embed_tokens.weight = llm.load_weight @model.embed_tokens.weight : tensor<259x128xf32>"
 SCALED = "%scaled = llm.scale(%lm_head.weight) {factor = 2.0 : f32} : (tensor<259x128xf32>) -> tensor<259x128xf32>"
@@ -370,6 +372,25 @@ REFUSALS = REFUSALS_OF_CALLS | {
         "%cut = tensor.extract_slice %x[1, 0] [3, 128] [1, 1] : tensor<?x128xf32> to tensor<3x128xf32>\n"
         f"%s = llm.silu(%cut) : (tensor<3x128xf32>) -> tensor<3x128xf32>\n    {NORM}",
         "'tensor.extract_slice' has no native kernel: only slices of columns have one",
+    ),
+    "every other column": (
+        QUERY,
+        "%cut = tensor.extract_slice %x[0, 0] [%tokens, 64] [1, 2] : tensor<?x128xf32> to tensor<?x64xf32>\n"
+        f"%s = llm.silu(%cut) : (tensor<?x64xf32>) -> tensor<?x64xf32>\n    {QUERY}",
+        "'tensor.extract_slice' has no native kernel: only slices of columns have one",
+    ),
+    "fewer rows": (
+        NORM,
+        "%cut = tensor.extract_slice %x[0, 0] [1, 128] [1, 1] : tensor<?x128xf32> to tensor<1x128xf32>\n"
+        f"%s = llm.silu(%cut) : (tensor<1x128xf32>) -> tensor<1x128xf32>\n    {NORM}",
+        "'tensor.extract_slice' has no native kernel: only slices of columns have one",
+    ),
+    "rows made of columns": (
+        QUERY,
+        "%cut = tensor.collapse_shape %heads [[0 : i64, 1 : i64], [2 : i64]] : "
+        "tensor<?x4x32xf32> into tensor<?x32xf32>\n"
+        f"%s = llm.silu(%cut) : (tensor<?x32xf32>) -> tensor<?x32xf32>\n    {QUERY}",
+        "'tensor.collapse_shape' has no native kernel: only reshapes that leave the rows alone have one",
     ),
     "constant norm weight": (
         "%input_layernorm.weight = llm.load_weight @model.layers.0.input_layernorm.weight : tensor<128xf32>",
@@ -449,6 +470,22 @@ llm.weight @w : tensor<16x8xf32>
         InputError, match=re.escape("@head is given or returns tensor<?x4x4xf32>, expected [tokens, col")
     ):
         convert(parse_module(new_context(), without), TARGET)
+
+
+@pytest.mark.parametrize("name", ["backbone", "head", "embed"])
+@pytest.mark.parametrize(
+    "body", ["() { func.return }", "() -> index { %c = arith.constant 1 : index func.return %c : index }"]
+)
+def test_functions_that_are_given_or_return_nothing(tmp_path: Path, name: str, body: str) -> None:
+    module = model_program(tmp_path, "llama").module
+    other = parse_module(new_context(), f"func.func @{name}{body}").body.ops.first
+    assert other is not None
+    old = next(op for op in module.body.ops if isinstance(op, func.FuncOp) and op.sym_name.data == name)
+    other.detach()
+    module.body.block.insert_op_before(other, old)
+    old.detach()
+    with pytest.raises(UnsupportedProgram, match="expected one block that takes a value and returns one"):
+        convert(module, TARGET)
 
 
 @pytest.mark.parametrize(("option", "known"), [("kv_cache", "f16, f32, f8E4M3FN, i8"), ("activation", "f32, bf16")])

@@ -94,7 +94,7 @@ def test_machines_that_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, m
 def test_a_machine_may_be_in_a_file(tmp_path: Path) -> None:
     text = (host.FOLDER / "x86-avx2.toml").read_text().replace('name = "x86-avx2"', 'name = "mine"')
     (tmp_path / "mine.toml").write_text(text)
-    assert machine(str(tmp_path / "mine.toml")) == replace(machine("x86-avx2"), name="mine")
+    assert machine(str(tmp_path / "mine.toml")) == replace(machine("x86-avx2"), name=str(tmp_path / "mine.toml"))
 
 
 @pytest.mark.parametrize("name", PREFERENCE)

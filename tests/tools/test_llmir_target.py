@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny_models import config_of, huggingface_folder, llmir, random_weights
 
-from llmir.targets.host import OVERRIDE, PREFERENCE, machine, missing_features
+from llmir.targets.host import FOLDER, OVERRIDE, PREFERENCE, machine, missing_features
 from llmir.tools.llmir import TARGET_VARIABLE
 
 HERE = [name for name in PREFERENCE if not missing_features(machine(name))]
@@ -39,6 +39,18 @@ def test_all_machines_here_say_the_same(
     said = [llmir(capsys, "run", tmp_path / "out", *OPTIONS, "--target", name).json() for name in machines]
     assert all(run["backend"] == "native" for run in said)
     assert [run["generated_ids"] for run in said[1:]] == [said[0]["generated_ids"]] * (len(machines) - 1)
+
+
+def test_a_target_of_ones_own(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its file is read for the machine and for the schedules, whatever it is named and wherever it lies."""
+    text = (FOLDER / f"{HERE[0]}.toml").read_text().replace(f'name = "{HERE[0]}"', 'name = "mine"')
+    own = tmp_path / "c++" / "mine.toml"
+    own.parent.mkdir()
+    own.write_text(text)
+    said = [llmir(capsys, "run", model, *OPTIONS, "--target", name).json() for name in (HERE[0], own)]
+    assert said[0]["generated_ids"] == said[1]["generated_ids"]
+    own.write_text(text.replace("rows = ", "rows = -"))
+    assert "mine.toml" in llmir(capsys, "run", model, *OPTIONS, "--target", own).error()
 
 
 @pytest.mark.parametrize(

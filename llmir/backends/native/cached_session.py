@@ -36,5 +36,9 @@ def cached_folder(
     if identity is None:
         return None
     machine = host_machine()
-    key = session_key(machine, identity, kv_cache, activation, ScheduleCache().read(machine))
-    return cached_session(ProgramCache(), key, machine, threads or usable_cores())
+    schedules = ScheduleCache().read(machine)
+    key = session_key(machine, identity, kv_cache, activation, schedules)
+    session = cached_session(ProgramCache(), key, machine, threads or usable_cores())
+    if session is not None:
+        session.notes.extend(schedules.notes)
+    return session

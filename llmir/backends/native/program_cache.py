@@ -21,6 +21,7 @@ from llmir.backends.native.object_cache import ObjectCache, key_of
 from llmir.backends.native.packed_file import read_packed, write_packed
 from llmir.backends.native.plan import Plan
 from llmir.errors import OutputError
+from llmir.targets.host import base_and_options
 from llmir.targets.machine import Machine
 
 MOST_BYTES = 16 << 30
@@ -30,14 +31,16 @@ COMPILER = ("backends/native", "dialects", "formats", "passes", "semantics", "ta
 
 
 def program_key(machine: Machine, *parts: str | bytes) -> str:
-    """The key of what this compiler makes of some parts for a machine."""
-    return key_of(__version__, compiler_state(), object_key("", machine), *parts)
+    """The key of what this compiler makes of some parts for a machine; schedules are those of the target's file."""
+    target, _ = base_and_options(machine.name)
+    file = Path(target).read_bytes() if target.endswith(".toml") else b""
+    return key_of(__version__, compiler_state(), repr(machine), file, object_key("", machine), *parts)
 
 
 def compiler_state() -> str:
-    """Changes when a source file of the compiler does."""
+    """Changes when a source file of the compiler does, or a target that ships with it."""
     root = Path(__file__).parents[2]
-    files = (path for part in COMPILER for path in sorted((root / part).rglob("*.py")))
+    files = (path for part in COMPILER for path in sorted((root / part).rglob("*")) if path.suffix in (".py", ".toml"))
     return "\n".join(f"{p.name} {s.st_size} {s.st_mtime_ns}" for p in files for s in [p.stat()])
 
 

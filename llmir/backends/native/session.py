@@ -77,7 +77,6 @@ class NativeSession:
         self._logits: Float = np.empty(plan.vocabulary, np.float32)
         self._token: NDArray[np.int64] = np.zeros(1, np.int64)
         self._tables: dict[int, Tables] = {}
-        self._context.set(weights=weights.address)
 
     def _make_room(self, rows: int) -> None:
         """Have scratch memory for calls of so many rows."""
@@ -181,7 +180,7 @@ class NativeSession:
 
     def _run(self, step: str, **fields: int) -> None:
         job, _ = self.plan.step(step)
-        self._workers.run(FIRST_STEP + job, **fields)
+        self._workers.run(FIRST_STEP + job, weights=self._weights.address, **fields)
 
     def close(self) -> None:
         """End the threads and give the memory back."""

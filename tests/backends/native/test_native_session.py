@@ -260,6 +260,16 @@ def test_positions_that_were_not_learned_are_refused(models: Path, cached: Progr
             native.decode(3, 48, text)
 
 
+def test_a_closed_session_says_so(models: Path, cached: ProgramCache):
+    opened = program(models, "llama-gqa" if "llama-gqa" in LLAMAS else next(iter(LLAMAS)))
+    closed = compile_native(opened.module, opened.weights, threads=2, cache=cached)
+    cache = closed.new_cache(4)
+    closed.close()
+    for call in (lambda: closed.logits([1, 2]), lambda: closed.decode(1, 0, cache)):
+        with pytest.raises(ValueError, match="closed"):
+            call()
+
+
 def test_what_has_no_kernel_is_said(models: Path, cached: ProgramCache):
     opened = program(models, "mixtral")
     with pytest.raises(UnsupportedProgram, match=r"llm\.route"):

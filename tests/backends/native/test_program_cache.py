@@ -350,8 +350,9 @@ def test_keys_tell_everything_apart():
         program_key(machine, b"a", "bc"),
         program_key(replace(machine, features=(*machine.features, "+x")), "a", "b"),
         program_key(replace(machine, cpu="other"), "a", "b"),
+        program_key(replace(machine, registers=8), "a", "b"),
     }
-    assert len(keys) == 5
+    assert len(keys) == 6
     assert program_key(machine, "a", "b") == program_key(machine, b"a", "b") in keys
 
 
@@ -371,3 +372,12 @@ def test_a_changed_source_is_another_compiler(monkeypatch: pytest.MonkeyPatch, t
     assert program_cache.compiler_state() == before
     source.write_text("ab")
     assert program_cache.compiler_state() != before
+
+
+def test_schedules_of_a_file_are_part_of_the_key(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    own = replace(host_machine(), name=str(file))
+    file.write_text("one")
+    before = program_key(own, "a")
+    file.write_text("other")
+    assert program_key(own, "a") != before

@@ -71,3 +71,21 @@ func.func @f(%x: i32) {
 ^a(%y: i32):
   func.return
 }
+// -----
+// error: predicate is 99, expected 0 to 15
+func.func @f(%x: f32) {
+  %c = "llvm.fcmp"(%x, %x) <{predicate = 99 : i64, fastmathFlags = #llvm.fastmath<none>}> : (f32, f32) -> i1
+  func.return
+}
+// -----
+// error: ordering is 'acquire', expected one of monotonic, release, seq_cst
+func.func @f(%p: !llvm.ptr, %x: i32) {
+  "llvm.store"(%x, %p) <{ordering = 4 : i64}> : (i32, !llvm.ptr) -> ()
+  func.return
+}
+// -----
+// error: ordering is '99', expected one of monotonic, release, seq_cst
+func.func @f(%p: !llvm.ptr, %x: i32) {
+  "llvm.store"(%x, %p) <{ordering = 99 : i64}> : (i32, !llvm.ptr) -> ()
+  func.return
+}

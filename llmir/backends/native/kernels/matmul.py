@@ -177,8 +177,10 @@ class Matmul:
         element = layout.quantized.element
         if not isinstance(element, Integer) and integer_table(element) is None:
             return f"{element.name} codes are no multiples of one number and need f32 activations"
-        if self.sum_group % STEP and self.sum_group < min(layout.group, layout.k):
-            return f"groups of {layout.group} and {self.act_group} share runs of {self.sum_group}, no whole fours"
+        whole_group = layout.groups_of_block == 1 and self.sum_group >= min(layout.group, layout.k)
+        if self.sum_group % STEP and not whole_group:
+            act_group = self.act_group or layout.k
+            return f"groups of {layout.group} and {act_group} share runs of {self.sum_group}, no whole fours"
         # sums may wrap around on the way: only what comes out must fit
         asymmetric = layout.quantized.zero_point is not None or not isinstance(element, Integer)
         weight = 1 << (element.bits if asymmetric else element.bits - 1) if isinstance(element, Integer) else 255

@@ -20,12 +20,15 @@ BITS = (2, 8)
 """The least and the most bits of a code."""
 ROWS = 4
 """Rows of inputs that are multiplied at a time."""
-COLUMNS = {32: 4, 16: 2}
-"""Rows of weights at a time, by the number of registers, which hold the sums of all."""
 SINGLE_COLUMNS = 4
 """Rows of weights at a time for one row of inputs."""
 INPUTS_AT_ONCE = 1 << 16
 """About how many inputs go by for each few rows of weights: 256 KB, which stay in a second-level cache."""
+
+
+def columns_at_once(registers: int) -> int:
+    """Rows of weights at a time: their sums are all in registers."""
+    return 4 if registers >= 32 else 2 if registers >= 16 else 1
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class QuantizedMatMul:
         emit_error_text(m)
         MissingFeature().emit(m)
         for zero_points in (False, True):
-            for rows, columns in ((ROWS, COLUMNS[m.machine.registers]), (ROWS, 1), (1, SINGLE_COLUMNS), (1, 1)):
+            for rows, columns in ((ROWS, columns_at_once(m.machine.registers)), (ROWS, 1), (1, SINGLE_COLUMNS), (1, 1)):
                 PlainProduct(rows, columns, zero_points).emit(m)
         pointers = [(name, PTR) for name in ("input", "weights", "scales", "zeroPoints", "output")]
         sizes = [(name, I32) for name in ("M", "N", "K", "groupSize", "bits")]
@@ -169,7 +172,7 @@ class QuantizedMatMul:
         guarded(f, [lambda: MissingFeature().check(f), *sizes, check_bits, check_group], multiply)
 
     def _multiply(self, f: Function, m: SSAValue, n: SSAValue, k: SSAValue, group: SSAValue) -> list[SSAValue]:
-        there, columns = f.cmp("ne", f.integer_of(f.args["zeroPoints"]), 0), COLUMNS[f.machine.registers]
+        there, columns = f.cmp("ne", f.integer_of(f.args["zeroPoints"]), 0), columns_at_once(f.machine.registers)
 
         def all_of(zero_points: bool) -> None:
             done = self._rows(f, PlainProduct(ROWS, columns, zero_points), f.i64(0), m, n, k, group)
