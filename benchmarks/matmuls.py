@@ -37,7 +37,9 @@ from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import TileLayout
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
-from llmir.targets.host import host_machine
+from llmir.targets.host import base_and_options, host_machine
+from llmir.targets.registry import target
+from llmir.targets.schedules import rule_for
 
 SHAPES = [
     (1, 576, 576), (1, 576, 1536), (1, 1536, 576), (1, 4096, 4096), (1, 4096, 11008), (1, 11008, 4096),
@@ -65,13 +67,11 @@ def weight_format(bits: int, group: int | None) -> QuantizedFormat:
 
 
 def schedule_for(rows: int, columns: int, bits: int) -> tuple[Schedule, int]:
-    """The schedule, and the vectors of a tile."""
-    vectors = 4 if columns >= 2048 and rows != 16 else 2
-    if rows == 1:
-        return Schedule(rows=1, n_block=1, k_unroll=8), vectors
-    if bits == 8:
-        return Schedule(rows=6 if vectors == 4 else 8, n_block=4, k_unroll=8), vectors
-    return Schedule(rows=3 if vectors == 4 else 4, n_block=4, k_unroll=16), vectors
+    """The schedule of the target's table, as programs have it, and the vectors of a tile."""
+    rule = rule_for(target(base_and_options(MACHINE.name)[0]).schedules, "i8", bits, columns)
+    assert rule is not None, f"{MACHINE.name} has no schedule for {bits} bits"
+    found = rule.schedules.one_row if rows == 1 else rule.schedules.many_rows
+    return Schedule(found.rows, found.n_block, found.k_unroll, found.prefetch), found.columns
 
 
 class Native:

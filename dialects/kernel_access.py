@@ -156,6 +156,8 @@ class StepKernel(CallFormat):
         kind = self.split.kind.data
         if kind not in self.PARTS:
             raise VerifyException(f"cannot be split by {kind}, expected {' or '.join(self.PARTS)}")
+        for operand in self.operands:
+            _check_memory(operand)
         for access in self.accesses():
             type = memref(access.value)
             if access.writes and access.partition is None and type is not None and space(type) == SHARED:
@@ -167,6 +169,18 @@ class StepKernel(CallFormat):
 
     def verify_kernel(self) -> None:
         """Check shapes."""
+
+
+def _check_memory(value: SSAValue) -> None:
+    """VerifyException unless a buffer, if it is one, has elements that have bytes."""
+    type = memref(value)
+    if type is None:
+        return
+    if not type.get_shape() or 0 in type.get_shape():
+        raise VerifyException(f"an operand is {type}, expected at least one dimension and none of size 0")
+    element = type.element_type
+    if not isinstance(element, IntegerType | IndexType) and element.__class__ not in FLOATS:
+        raise VerifyException(f"an operand is {type}, expected elements that are integers or floats")
 
 
 def check_f32(value: SSAValue, name: str) -> None:

@@ -325,6 +325,8 @@ class QuantizeRowsOp(StepKernel):
     def verify_kernel(self) -> None:
         """Check shapes and types."""
         check_f32(self.input, "input")
+        if len(shape(self.input)) != 2:
+            raise VerifyException(f"input is {shape_text(shape(self.input))}, expected [rows, K]")
         if self.encoded is not None and self.scale is None:
             raise VerifyException("encoded values are in units of a constant scale; give scale")
         if (self.zero_point is not None) != (self.scale is not None and self.zero_point_type is not None):
@@ -543,8 +545,9 @@ class AppendCacheOp(StepKernel):
 
 
 def _check_cache(op: StepKernel, value: SSAValue, name: str, keys: SSAValue, values: SSAValue) -> None:
-    heads, size = shape(keys)[0], shape(keys)[2]
-    if len(shape(keys)) != 4 or shape(values) != (heads, DYNAMIC_INDEX, size):
+    heads, *_ = shape(keys)
+    size = shape(keys)[2] if len(shape(keys)) == 4 else None
+    if size is None or shape(values) != (heads, DYNAMIC_INDEX, size):
         raise VerifyException(f"keys and values are {keys.type} and {values.type}, expected those of a kernel.cache_at")
     if len(shape(value)) != 3 or shape(value)[2] != size or shape(value)[1] % heads:
         raise VerifyException(

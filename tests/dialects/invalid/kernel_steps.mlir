@@ -513,3 +513,33 @@ kernel.step @head(%hidden: memref<?x32xf32, "shared">, %logits: memref<?x64xf32,
   kernel.softcap(%hidden) into(%b) {cap = 1.0 : f32, split = #kernel.split<rows>} : (memref<?x32xf32, "shared">, memref<?x32xf32, "private">) -> ()
   kernel.softcap(%b) into(%hidden) {cap = 1.0 : f32, split = #kernel.split<columns 32>} : (memref<?x32xf32, "private">, memref<?x32xf32, "shared">) -> ()
 }
+// -----
+// error: an operand is memref<f32, "shared">, expected at least one dimension and none of size 0
+func.func @f(%x: memref<f32, "shared">, %y: memref<?x1xf32, "shared">) {
+  kernel.row_ranges(%x) into(%y) {split = #kernel.split<rows>} : (memref<f32, "shared">, memref<?x1xf32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: an operand is memref<?x0xf32, "shared">, expected at least one dimension and none of size 0
+func.func @f(%x: memref<?x0xf32, "shared">, %y: memref<?x1xf32, "shared">) {
+  kernel.row_ranges(%x) into(%y) {split = #kernel.split<rows>} : (memref<?x0xf32, "shared">, memref<?x1xf32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: an operand is memref<2x4xcomplex<f32>, "shared">, expected elements that are integers or floats
+func.func @f(%x: memref<2x4xcomplex<f32>, "shared">, %y: memref<2x4xf32, "shared">) {
+  kernel.copy(%x) into(%y) {split = #kernel.split<rows>} : (memref<2x4xcomplex<f32>, "shared">, memref<2x4xf32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: input is ?x4x8, expected [rows, K]
+func.func @f(%x: memref<?x4x8xf32, "shared">, %q: memref<?x4x8xi8, "shared">, %s: memref<?x1xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.quantize_rows(%x) into(%q, %s, %u) {bits = 8 : i64, run = 8 : i64, scale_type = f32, split = #kernel.split<rows>} : (memref<?x4x8xf32, "shared">, memref<?x4x8xi8, "shared">, memref<?x1xf32, "shared">, memref<?x1xi32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: expected those of a kernel.cache_at
+func.func @f(%q: memref<?x4x8xf32, "shared">, %k: memref<?xf16, "cache">, %v: memref<?xf16, "cache">, %p: index, %y: memref<?x4x8xf32, "shared">) {
+  kernel.attention(%q, %k, %v, %p) into(%y) {scale = 1.0 : f32, split = #kernel.split<rows>} : (memref<?x4x8xf32, "shared">, memref<?xf16, "cache">, memref<?xf16, "cache">, index, memref<?x4x8xf32, "shared">) -> ()
+  func.return
+}

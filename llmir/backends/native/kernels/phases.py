@@ -166,12 +166,20 @@ def matmul_of(op: k.MatmulOp) -> Matmul:
 
 def row_ranges(e: StepEmitter, op: k.RowRangesOp, part: Part) -> None:
     """Of rows."""
+    _check_contiguous(op.input)
     generator = RowRanges(shape(op.input)[-1], symmetric=shape(op.output)[-1] == 1)
     e.call(generator, *map(e.value, (op.input, op.output)), part.m0, part.m1)
 
 
+def _check_contiguous(input: SSAValue) -> None:
+    """ValueError unless rows lie one behind the other."""
+    if stride(input) != shape(input)[-1]:
+        raise ValueError(f"rows of {input.type} are quantized where they lie one behind the other only; copy them")
+
+
 def quantize_rows(e: StepEmitter, op: k.QuantizeRowsOp, part: Part) -> None:
     """Rows to codes, scales and sums of codes."""
+    _check_contiguous(op.input)
     generator = QuantizeRows(
         shape(op.input)[-1],
         op.run.value.data,
@@ -229,6 +237,8 @@ def attention(e: StepEmitter, op: k.AttentionOp, part: Part) -> None:
         own = heads_of(e, op, part, heads.kv_heads)
         e.call(whole, query, keys, values, out, scratch, position, e.capacity, part.m0, part.m1, *own)
         return
+    if op.split.kind.data != HEADS:
+        raise ValueError(f"attention of one row is split by heads, not {op.split.kind.data}")
     parts = AttentionParts(heads)
     scratch = e.workspace(parts.scratch_bytes(e.m.machine))
     shared = e.shared_workspace(parts.parts_bytes(e.m.machine))
