@@ -9,6 +9,7 @@ from typing import ClassVar, cast
 
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
+    AnyFloat,
     Float32Type,
     IndexType,
     IntegerType,
@@ -23,7 +24,6 @@ from xdsl.utils.exceptions import VerifyException
 
 from llmir.dialects.call_format import CallFormat
 from llmir.dialects.kernel_types import FOLDED_ROWS, REPLICATED, ROWS, SHARED, SplitAttr, TilesType
-from llmir.dialects.llm.element_types import FLOATS
 from llmir.dialects.llm.types import shape_text
 
 ARENA_ALIGNMENT = 64
@@ -47,9 +47,10 @@ def shape(value: SSAValue) -> tuple[int, ...]:
 
 def element_bytes(type: Attribute) -> int:
     """Bytes of a scalar in memory."""
-    if isinstance(type, IntegerType):
-        return cast("IntegerType", type).width.data // 8
-    return 8 if isinstance(type, IndexType) else FLOATS[type.__class__].itemsize
+    if isinstance(type, IndexType):
+        return 8
+    assert isinstance(type, IntegerType | AnyFloat)  # verified
+    return type.bitwidth // 8
 
 
 def space(type: MemRefType[Attribute]) -> str:
@@ -178,8 +179,7 @@ def _check_memory(value: SSAValue) -> None:
         return
     if not type.get_shape() or 0 in type.get_shape():
         raise VerifyException(f"an operand is {type}, expected at least one dimension and none of size 0")
-    element = type.element_type
-    if not isinstance(element, IntegerType | IndexType) and element.__class__ not in FLOATS:
+    if not isinstance(type.element_type, IntegerType | IndexType | AnyFloat):
         raise VerifyException(f"an operand is {type}, expected elements that are integers or floats")
 
 
