@@ -450,7 +450,7 @@ def test_names_that_c_does_not_take(name: str) -> None:
 def test_systems_there_are_no_numbers_for(tmp_path: Path) -> None:
     table = 'name = "win"\ndescription = "x"\n[machine]\ntriple = "x86_64-pc-windows-msvc"\ncpu = "generic"\n'
     (tmp_path / "win.toml").write_text(table + "register_bytes = 16\nregisters = 16\n")
-    with pytest.raises(InputError, match="'win' is x86_64-pc-windows-msvc, expected Linux on one of x86_64, aarch64"):
+    with pytest.raises(InputError, match="win.toml' is x86_64-pc-windows-msvc, expected Linux on one of x86_64, aarch64"):
         CLibrary(str(tmp_path / "win.toml"))
 
 
