@@ -24,11 +24,14 @@ from rich.table import Table
 from xdsl.ir import SSAValue
 
 from llmir.backends.native import jit
-from llmir.backends.native.builder import I64, PTR, ModuleBuilder
-from llmir.backends.native.kernels.attention import Attention, AttentionParts, Heads, MergeParts
+from llmir.backends.native.builder import ModuleBuilder
+from llmir.backends.native.kernels.attention import Attention
+from llmir.backends.native.kernels.attention_parts import AttentionParts, MergeParts
+from llmir.backends.native.kernels.attention_tile import Heads
 from llmir.backends.native.kernels.cache import AppendCache
 from llmir.backends.native.kernels.peaks import OPERANDS_BYTES, Products, ReadStream
 from llmir.backends.native.memory import Memory
+from llmir.backends.native.vector_types import I64, PTR
 from llmir.targets.host import host_machine
 
 MACHINE = host_machine()
@@ -87,7 +90,7 @@ class Layers:
         size = max(self.attention.scratch_bytes(MACHINE), self.parts.scratch_bytes(MACHINE))
         self.scratch = [Memory(size) for _ in range(threads)]
         self.shared = Memory(self.parts.parts_bytes(MACHINE))
-        self.layer_bytes = self.heads.layout(MACHINE.lanes).bytes(capacity)
+        self.layer_bytes = shape.kv_heads * capacity * self.heads.layout.token_bytes
         self.caches = Memory(2 * shape.layers * self.layer_bytes)
         k = self.x.address + 4 * shape.heads * shape.head_dim
         v = k + 4 * shape.kv_heads * shape.head_dim
@@ -214,7 +217,7 @@ def main() -> None:
             row(f"prefill {a.rows}", seconds[f"prefill {a.rows}"], a.rows * (a.rows + 1) // 2, None)
             for context in contexts:
                 spent = seconds[f"decode at {context}"] / shape.layers
-                read = 2 * context * shape.kv_heads * layers.heads.layout(MACHINE.lanes).token_bytes
+                read = 2 * context * shape.kv_heads * layers.heads.layout.token_bytes
                 row(f"decode at {context}", spent, context, read)
             note = f"peak {top / 1e9:.0f} GFLOP/s, stream {stream / 1e9:.1f} GB/s"
             table.add_row(element, str(count), note, end_section=True)

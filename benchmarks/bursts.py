@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from llmir.backends.native import jit
-from llmir.backends.native.builder import I32, PTR, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
+from llmir.backends.native.vector_types import I32, PTR
 from llmir.targets.machine import Machine
 
 PRIORITY = 50

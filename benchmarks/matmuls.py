@@ -1,13 +1,15 @@
-"""Single matrix multiplications of 4-bit weights, against ONNX Runtime's MatMulNBits and OpenVINO.
+"""Single matrix multiplications of 4-bit weights, against ONNX Runtime's MatMulNBits, OpenVINO and ggml.
 
     python benchmarks/matmuls.py [--shapes 1x4096x4096,...] [--groups 32,128] [--threads 1,2] [--repeats 15]
-        [--peers ort,ov] [--cold-gemm] [--int8]
+        [--peers ort,ov,ggml] [--ggml FOLDER] [--cold-gemm] [--int8]
 
 Every time includes the quantization of the activations: to 8 bits in groups as large as the weight's, which is what
-both peers do (accuracy_level 4; DYNAMIC_QUANTIZATION_GROUP_SIZE). `warm` multiplies by the same weight again and again,
-`cold` by others in turn, more than caches hold. Times are the best of many short bursts, ours and the peers' in turn.
-`--int8` instead measures 8-bit weights against the most byte products that generated code reaches. Needs onnx,
-onnxruntime and openvino for the peers.
+the peers do (accuracy_level 4; DYNAMIC_QUANTIZATION_GROUP_SIZE; Q8_0). `warm` multiplies by the same weight again and
+again, `cold` by others in turn, more than caches hold. Times are the best of many short bursts, ours and the peers' in
+turn. `--int8` instead measures 8-bit weights against the most byte products that generated code reaches.
+
+The peers need onnx and onnxruntime; openvino; ggml's shared libraries, in FOLDER or where llama-cpp-python is
+installed. ggml's weights are Q4_0 in its repacked form, which has groups of 32 only.
 """
 
 from __future__ import annotations
@@ -20,19 +22,23 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import ggml_repacked
 import numpy as np
 from bursts import Bursts
 
 from llmir.backends.native import jit
-from llmir.backends.native.builder import I64, PTR, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.control import BARRIER_SPINS, CONTROL_BYTES
-from llmir.backends.native.kernels.matmul import Matmul, Schedule, spread_stride
+from llmir.backends.native.kernels.matmul import Matmul
+from llmir.backends.native.kernels.matmul_spec import Schedule, spread_stride
 from llmir.backends.native.kernels.peaks import OPERANDS_BYTES, Products
 from llmir.backends.native.kernels.quantize_rows import QuantizeRows
 from llmir.backends.native.kernels.team import emit_barrier
 from llmir.backends.native.memory import Memory
+from llmir.backends.native.vector_types import I64, PTR
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import TileLayout
@@ -173,7 +179,20 @@ class Native:
         return bursts.alone(works[0]) if threads == 1 else bursts.together(works)
 
 
-class OnnxRuntime:
+class Peer:
+    """A peer's `count` multiplications."""
+
+    count: int
+
+    def work(self) -> None:
+        """All multiplications once."""
+        raise NotImplementedError
+
+    def rest(self) -> None:
+        """Nothing is to be done until the next burst: threads that spin should sleep."""
+
+
+class OnnxRuntime(Peer):
     """Several MatMulNBits of one input in a session."""
 
     def __init__(self, shape: tuple[int, int, int], group: int, cold: bool, threads: int):
@@ -219,11 +238,10 @@ class OnnxRuntime:
         self.work()
 
     def work(self) -> None:
-        """All multiplications once."""
         self.session.run_with_iobinding(self.binding)
 
 
-class OpenVino:
+class OpenVino(Peer):
     """Several multiplications of one input by compressed weights in a model."""
 
     def __init__(self, shape: tuple[int, int, int], group: int, cold: bool, threads: int):
@@ -258,20 +276,41 @@ class OpenVino:
         self.work()
 
     def work(self) -> None:
-        """All multiplications once."""
         self.request.infer()
 
 
-PEERS: dict[str, Any] = {"ort": OnnxRuntime, "ov": OpenVino}
+class Ggml(Peer):
+    """Several multiplications of one input by repacked Q4_0 weights in a graph."""
+
+    library: ggml_repacked.Library
+
+    def __init__(self, shape: tuple[int, int, int], group: int, cold: bool, threads: int):
+        rows, k, n = shape
+        if group != ggml_repacked.GROUP:
+            raise ValueError(f"Q4_0 has groups of {ggml_repacked.GROUP}, not of {group}")
+        if k % group:
+            raise ValueError(f"Q4_0 has no short groups, and {k} is not divided by {group}")
+        size = n * k // group * ggml_repacked.BLOCK.itemsize
+        self.count = -(-COLD_BYTES // size) if cold else 8 if rows == 1 else 1
+        self.products = ggml_repacked.Products(self.library, shape, self.count if cold else 1, self.count, threads)
+
+    def work(self) -> None:
+        self.products.compute()
+
+    def rest(self) -> None:
+        self.products.rest()
+
+
+PEERS: dict[str, type[Any]] = {"ort": OnnxRuntime, "ov": OpenVino, "ggml": Ggml}
 
 
 class Repeated:
     """A peer's multiplications, as often as makes a burst."""
 
-    def __init__(self, peer: Any, bursts: Bursts, threads: int):
+    def __init__(self, peer: Peer, bursts: Bursts, threads: int):
         self.peer, self.repeats = peer, 1
         self.run = bursts.alone if threads == 1 else bursts.free
-        spent = min(self.run(self.work) for _ in range(2))
+        spent = min(self._burst() for _ in range(2))
         self.repeats = max(1, min(1000, round(BURST_SECONDS / spent)))
 
     def work(self) -> None:
@@ -281,7 +320,12 @@ class Repeated:
 
     def seconds(self) -> float:
         """Of one multiplication, by one burst."""
-        return self.run(self.work) / self.repeats / self.peer.count
+        return self._burst() / self.repeats / self.peer.count
+
+    def _burst(self) -> float:
+        spent = self.run(self.work)
+        self.peer.rest()
+        return spent
 
 
 def measure_row(
@@ -383,13 +427,23 @@ def shape_of(text: str) -> tuple[int, int, int]:
     return m, k, n
 
 
+def peers_of(text: str) -> list[str]:
+    """Names, separated by commas."""
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        if name not in PEERS:
+            raise argparse.ArgumentTypeError(f"there is no peer {name!r}; there are {', '.join(PEERS)}")
+    return names
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shapes", type=lambda t: [shape_of(s) for s in t.split(",")], default=SHAPES)
     parser.add_argument("--groups", type=lambda t: [int(g) for g in t.split(",")], default=[32, 128])
     parser.add_argument("--threads", type=lambda t: [int(n) for n in t.split(",")], default=[1, 2])
-    parser.add_argument("--peers", type=lambda t: [p for p in t.split(",") if p], default=list(PEERS))
+    parser.add_argument("--peers", type=peers_of, default=list(PEERS))
+    parser.add_argument("--ggml", type=Path, help="the folder of libggml-base.so and libggml-cpu.so")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--cold-gemm", action="store_true", help="rows with M > 1 with cold weights too")
     parser.add_argument("--int8", action="store_true", help="8-bit weights against the peak instead")
@@ -398,6 +452,11 @@ def main() -> None:
     if args.int8:
         report_int8(Bursts(MACHINE), args.repeats)
     else:
+        if "ggml" in args.peers:
+            try:
+                Ggml.library = ggml_repacked.Library(args.ggml or ggml_repacked.installed_libraries())
+            except OSError as e:
+                parser.error(f"{e}; name their folder with --ggml, or leave ggml out of --peers")
         report(args)
     print(f"{time.perf_counter() - started:.0f} s")
 

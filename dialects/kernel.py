@@ -43,9 +43,14 @@ from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from llmir.dialects.kernel_phases import PHASES
+from llmir.dialects.kernel_attention import AppendCacheOp, AttentionOp, RopeOp
+from llmir.dialects.kernel_norms import LayerNormOp, RMSNormOp
+from llmir.dialects.kernel_pointwise import ActivateOp, AddOp, CopyOp, GateOp, MultiplyOp, ScaleOp, SoftcapOp
+from llmir.dialects.kernel_products import MatmulOp, QuantizeRowsOp, RowRangesOp
 from llmir.dialects.kernel_schedule import ScheduleAttr, ScheduleOfAttr
-from llmir.dialects.kernel_steps import STRUCTURE
+from llmir.dialects.kernel_steps import BarrierOp, BufferOp, CacheAtOp, LoopOp, StepOp, TableAtOp, ViewOp, WeightAtOp
+from llmir.dialects.kernel_symbols import CacheOp, RopeTableOp, WeightOp
+from llmir.dialects.kernel_tokens import ArgmaxOp, EmbedOp, EmbedPositionsOp, PickOp
 from llmir.dialects.kernel_types import RowsAttr, SplitAttr, TilesType
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor, float_dtype
 from llmir.formats.weight_packings import Form, Packing, packing, sizes, sizes_of
@@ -257,6 +262,39 @@ def lowered_to(module: ModuleOp) -> str | None:
 
 KERNEL = Dialect(
     "kernel",
-    [CallOp, LoadOp, *STRUCTURE, *PHASES],
+    [
+        CallOp,
+        LoadOp,
+        WeightOp,
+        CacheOp,
+        RopeTableOp,
+        StepOp,
+        LoopOp,
+        BarrierOp,
+        BufferOp,
+        ViewOp,
+        WeightAtOp,
+        CacheAtOp,
+        TableAtOp,
+        EmbedOp,
+        EmbedPositionsOp,
+        RMSNormOp,
+        LayerNormOp,
+        RowRangesOp,
+        QuantizeRowsOp,
+        MatmulOp,
+        RopeOp,
+        AppendCacheOp,
+        AttentionOp,
+        AddOp,
+        MultiplyOp,
+        CopyOp,
+        ActivateOp,
+        GateOp,
+        ScaleOp,
+        SoftcapOp,
+        ArgmaxOp,
+        PickOp,
+    ],
     [LayoutAttr, ScheduleAttr, ScheduleOfAttr, TilesType, RowsAttr, SplitAttr],
 )

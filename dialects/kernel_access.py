@@ -27,7 +27,15 @@ from llmir.dialects.kernel_types import FOLDED_ROWS, REPLICATED, ROWS, SHARED, S
 from llmir.dialects.llm.types import shape_text
 
 ARENA_ALIGNMENT = 64
-"""Bytes of a row that buffers are rounded up to."""
+"""Bytes that rows of buffers, and weights, are rounded up to: those of a cache line."""
+
+ROW_PARTS = (REPLICATED, ROWS, FOLDED_ROWS)
+"""The ways what works row by row may be split."""
+
+
+def aligned(size: int) -> int:
+    """Bytes rounded up to whole cache lines."""
+    return -(-size // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
 
 
 def memref(value: SSAValue) -> MemRefType[Attribute] | None:
@@ -121,12 +129,13 @@ class Access:
 class StepKernel(CallFormat):
     """An operation of a step that computes: it reads its operands and writes those behind `into`."""
 
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"into": ("output",)}
     OUTPUTS: ClassVar[tuple[str, ...]] = ("output",)
     WHOLE: ClassVar[tuple[str, ...]] = ()
     """Inputs that every thread reads all of, however the operation is split."""
     UPDATED: ClassVar[tuple[str, ...]] = ()
     """Outputs that are read first."""
-    PARTS: ClassVar[tuple[str, ...]] = (REPLICATED, ROWS, FOLDED_ROWS)
+    PARTS: ClassVar[tuple[str, ...]] = ROW_PARTS
     """The ways the operation may be split."""
 
     split = prop_def(SplitAttr)
@@ -188,6 +197,20 @@ def check_f32(value: SSAValue, name: str) -> None:
     type = memref(value)
     if type is None or not isinstance(type.element_type, Float32Type):
         raise VerifyException(f"{name} is {value.type}, expected a memref of f32")
+
+
+def check_element(value: SSAValue, name: str, element: Attribute) -> None:
+    """VerifyException unless a buffer holds elements of a type."""
+    type = memref(value)
+    if type is None or type.element_type != element:
+        raise VerifyException(f"{name} are {value.type}, expected {element}")
+
+
+def check_vector(value: SSAValue | None, name: str, size: int) -> None:
+    """VerifyException unless a buffer, if there is one, is f32 of so many columns."""
+    if value is not None:
+        check_f32(value, name)
+        check_shape(value, name, (size,), "a value for each column")
 
 
 def check_shape(value: SSAValue, name: str, expected: tuple[int, ...], what: str) -> None:

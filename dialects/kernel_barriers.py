@@ -18,11 +18,11 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import VerifyException
 
 from llmir.dialects.kernel_access import (
-    ARENA_ALIGNMENT,
     Access,
     Partition,
     Place,
     StepKernel,
+    aligned,
     memref,
     place_of,
     row_bytes,
@@ -51,7 +51,7 @@ def arena(value: SSAValue) -> tuple[str, int, int] | None:
     type = memref(value)
     assert type is not None
     start = value.owner.offset.value.data
-    return value.owner.space, start, start + -(-row_bytes(type) // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
+    return value.owner.space, start, start + aligned(row_bytes(type))
 
 
 def share_bytes(a: SSAValue, b: SSAValue) -> bool:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import IntAttr, NoneAttr, StringAttr, SymbolRefAttr, TensorType
+from xdsl.dialects.builtin import (
+    IndexType,
+    IntAttr,
+    IntegerAttr,
+    IntegerType,
+    MemRefType,
+    NoneAttr,
+    StringAttr,
+    SymbolRefAttr,
+    TensorType,
+    i64,
+)
 from xdsl.ir import Attribute, ParametrizedAttribute, TypeAttribute
-from xdsl.irdl import irdl_attr_definition
+from xdsl.irdl import BaseAttr, irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
@@ -16,7 +27,7 @@ from llmir.formats.native_tiles import Form, TileLayout
 
 REPLICATED, ROWS, FOLDED_ROWS, HEADS, COLUMNS = SPLITS = ("replicated", "rows", "folded_rows", "heads", "columns")
 """How a team divides an operation; see `SplitAttr`."""
-SHARED, PRIVATE, THREADS, WEIGHTS, CACHE, TABLES = SPACES = (
+SHARED, PRIVATE, THREADS, WEIGHTS, CACHE, TABLES = (
     "shared",
     "private",
     "threads",
@@ -85,14 +96,10 @@ class TilesType(ParametrizedAttribute, TypeAttribute):
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         """Parse `<matrix, tile=32>`."""
-
-        def number() -> IntAttr:
-            return IntAttr(parser.parse_integer(allow_boolean=False))
-
         with parser.in_angle_brackets():
             start = parser.pos
             stored = parser.parse_type()
-            given = parse_key_values(parser, dict.fromkeys(("tile", "interleave"), number))
+            given = _numbers(parser, "tile", "interleave")
             if "tile" not in given:
                 parser.raise_error("tiles need tile, the rows of one", start, parser.pos)
         return [stored, given["tile"], given.get("interleave", IntAttr(1))]
@@ -104,6 +111,15 @@ class TilesType(ParametrizedAttribute, TypeAttribute):
             printer.print_string(f", tile={self.tile.data}")
             if self.interleave.data != 1:
                 printer.print_string(f", interleave={self.interleave.data}")
+
+
+def _numbers(parser: AttrParser, *keys: str) -> dict[str, IntAttr]:
+    """`, key=1` for any of some keys."""
+
+    def number() -> IntAttr:
+        return IntAttr(parser.parse_integer(allow_boolean=False))
+
+    return parse_key_values(parser, dict.fromkeys(keys, number))
 
 
 def _tensor(type: Attribute) -> TensorType[Attribute]:
@@ -147,14 +163,10 @@ class RowsAttr(ParametrizedAttribute):
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         """Parse `<@weight, start=0, size=16, stride=48, count=4>`."""
-
-        def number() -> IntAttr:
-            return IntAttr(parser.parse_integer(allow_boolean=False))
-
         with parser.in_angle_brackets():
             start = parser.pos
             weight = SymbolRefAttr(parser.parse_symbol_name())
-            given = parse_key_values(parser, dict.fromkeys(("start", "size", "stride", "count"), number))
+            given = _numbers(parser, "start", "size", "stride", "count")
             for key in ("start", "size"):
                 if key not in given:
                     parser.raise_error(f"rows need {key}", start, parser.pos)
@@ -217,3 +229,16 @@ class SplitAttr(ParametrizedAttribute):
             printer.print_string(self.kind.data)
             if isinstance(self.units, IntAttr):
                 printer.print_string(f" {self.units.data}")
+
+
+BUFFER = BaseAttr(MemRefType)
+"""A buffer, a view of one, or what a session holds."""
+PACKED = BaseAttr(TilesType)
+"""A packed weight."""
+COUNT = IntegerAttr.constr(i64)
+Count = IntegerAttr[IntegerType | IndexType]
+
+
+def count(value: int) -> IntegerAttr[IntegerType]:
+    """An i64 attribute."""
+    return IntegerAttr(value, i64)

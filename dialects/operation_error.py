@@ -18,3 +18,8 @@ class OperationError(InputError):
 
 class UnsupportedOperation(OperationError, UnsupportedProgram):
     """An operation that is right, but that a backend has no kernel for."""
+
+
+def refused(op: Operation, fact: str) -> OperationError:
+    """The error that says a fact of an operation, behind its name."""
+    return OperationError(op, fact, f"'{op.name}' {fact}")

@@ -49,13 +49,13 @@ from xdsl.passes import ModulePass
 
 from llmir.dialects.kernel import TARGET
 from llmir.dialects.kernel_barriers import insert_barriers
-from llmir.dialects.kernel_phases import ArgmaxOp, PickOp
 from llmir.dialects.kernel_schedule import SCHEDULES
 from llmir.dialects.kernel_steps import StepOp
+from llmir.dialects.kernel_tokens import ArgmaxOp, PickOp
 from llmir.dialects.kernel_types import COLUMNS, THREADS
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.errors import InputError
-from llmir.passes.steps.function_emitter import FunctionEmitter, Scope
+from llmir.passes.steps.function_emitter import FunctionEmitter
 from llmir.passes.steps.memory_plan import plan_memory
 from llmir.passes.steps.products import products_of
 from llmir.passes.steps.program_functions import (
@@ -67,6 +67,7 @@ from llmir.passes.steps.program_functions import (
 )
 from llmir.passes.steps.program_schedules import Measured, ProgramSchedules, given_schedules
 from llmir.passes.steps.step_builder import Held, Shared, StepBuilder, argument_types, columns_split, rows_split
+from llmir.passes.steps.step_values import Scope
 from llmir.targets.host import base_and_options, machine
 from llmir.targets.registry import target as target_by_name
 

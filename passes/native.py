@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from xdsl.dialects.builtin import ModuleOp
 
 from llmir.backends.native import jit
 from llmir.backends.native.cached_session import cached_session, session_key
 from llmir.backends.native.cores import usable_cores
-from llmir.backends.native.memory import Memory
+from llmir.backends.native.kernels.sampling import LogitFunctions
+from llmir.backends.native.memory import Bytes, Memory
 from llmir.backends.native.packed_weights import fingerprint, packed_bytes, packed_parts, slots_text
 from llmir.backends.native.planning import plan_of
 from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, in_memory, program_key
@@ -35,33 +38,39 @@ def compile_native(
     threads: int | None = None,
     kv_cache: str = "f16",
     activation: str = "f32",
-    source: bytes | None = None,
+    machine: Machine | None = None,
+    source: str | None = None,
+    check: Callable[[], None] = lambda: None,
+    notes: Sequence[str] = (),
     cache: ProgramCache | None = None,
 ) -> NativeSession:
     """A program as machine code, from the cache if it was compiled before. The module is left as it is.
 
-    `source` identifies the program, its text and its values; without it all of them are read to make sure.
-    UnsupportedProgram says what has no native kernel.
+    `machine` is the best this processor is unless given. `source` identifies the program, its text and its values;
+    without it all of them are read to make sure. `check` is called when they have been read, before anything made of
+    them is kept; it raises what is to be raised where they are not those of `source` any more. `notes` are what is to
+    be said of the program, the next time too. UnsupportedProgram says what has no native kernel.
     """
-    machine, team, cache = host_machine(), threads or usable_cores(), cache or ProgramCache()
-    identity = str(module).encode() + fingerprint(module, store) if source is None else source
+    machine, team, cache = machine or host_machine(), threads or usable_cores(), cache or ProgramCache()
+    identity = str(module) + fingerprint(module, store).hex() if source is None else source
     schedules = ScheduleCache(cache.folder).read(machine)
     key = session_key(machine, identity, kv_cache, activation, schedules)
     session = cached_session(cache, key, machine, team)
     if session is not None:
-        session.notes.extend(schedules.notes)
+        session.notes[:] = [*notes, *schedules.notes]
         return session
     with collector_paused(), ThreadPoolExecutor(1) as pool:
         own, lowered = store.view(), module.clone()
         lower_to_steps(lowered, own, machine.name, kv_cache, activation, found_schedules(schedules))
         weights_key = program_key(machine, identity, slots_text(lowered))
-        weights = pool.submit(_weights, cache, weights_key, lowered, own, team)  # packed while LLVM works
+        weights = pool.submit(_weights, cache, weights_key, lowered, own, check, team)  # packed while LLVM works
         compiled = cache.program(key)
         if compiled is None:
-            compiled = compile_steps(lowered, own, machine, weights_key)
+            compiled = replace(compile_steps(lowered, own, machine, weights_key), notes=tuple(notes))
+            check()
             cache.put_program(key, compiled)
         session = NativeSession(compiled.plan, jit.Library(compiled.object, machine), weights.result(), team)
-    session.notes.extend(schedules.notes)
+    session.notes[:] = [*notes, *schedules.notes]
     if cache.problem is not None:
         session.notes.append(f"the compiled program is not kept for the next time: {cache.problem}")
     return session
@@ -93,15 +102,23 @@ def found_schedules(kept: KeptSchedules) -> dict[str, Schedules]:
 def compile_steps(lowered: ModuleOp, store: WeightStore, machine: Machine, weights_key: str) -> CompiledProgram:
     """Machine code of a module at kernel level."""
     builder, steps = lower_steps(lowered, machine)
-    data = jit.compile_text(jit.module_text(builder), machine)
-    return CompiledProgram(plan_of(lowered, store, steps), data, weights_key)
+    plan = plan_of(lowered, store, steps)
+    LogitFunctions(plan.vocabulary).emit(builder)
+    return CompiledProgram(plan, jit.compile_text(jit.module_text(builder), machine), weights_key)
 
 
-def _weights(cache: ProgramCache, key: str, lowered: ModuleOp, store: WeightStore, threads: int) -> Memory:
+def _weights(
+    cache: ProgramCache, key: str, lowered: ModuleOp, store: WeightStore, check: Callable[[], None], threads: int
+) -> Memory:
     """The packed weights of a module, kept in the cache if possible."""
     size = packed_bytes(lowered)
     found = cache.weights(key, size, threads)
     if found is None:
-        cache.put_weights(key, size, packed_parts(lowered, store))
+        cache.put_weights(key, size, _checked_parts(lowered, store, check))
         found = cache.weights(key, size, threads)
-    return found or in_memory(size, packed_parts(lowered, store))
+    return found or in_memory(size, _checked_parts(lowered, store, check))
+
+
+def _checked_parts(lowered: ModuleOp, store: WeightStore, check: Callable[[], None]) -> Iterator[tuple[int, Bytes]]:
+    yield from packed_parts(lowered, store)
+    check()

@@ -15,7 +15,7 @@ from llmir.backends.native.matmul_timer import MatmulTimer
 from llmir.backends.native.schedule_cache import ScheduleCache
 from llmir.backends.native.schedule_tuner import Measure, ScheduleTuner, TunedProduct
 from llmir.dialects.kernel_access import shape
-from llmir.dialects.kernel_phases import MatmulOp
+from llmir.dialects.kernel_products import MatmulOp
 from llmir.dialects.kernel_schedule import SCHEDULES, MatmulKind, ScheduleOfAttr, Schedules
 from llmir.dialects.kernel_steps import LoopOp
 from llmir.passes.native import found_schedules, lower_to_steps
@@ -24,6 +24,7 @@ from llmir.passes.steps.program_schedules import given_schedules
 from llmir.program.context import Progress, ignore_progress
 from llmir.program.store import WeightStore
 from llmir.targets.host import host_machine
+from llmir.targets.machine import Machine
 
 FOR_PRODUCTS = 0.6
 """What part of the time products are measured alone; the rest is for whole steps."""
@@ -96,6 +97,7 @@ def tune(
     store: WeightStore,
     options: TuningOptions,
     *,
+    machine: Machine | None = None,
     activation: str = "f32",
     cache: ScheduleCache | None = None,
     measure: Measure | None = None,
@@ -103,9 +105,9 @@ def tune(
 ) -> Tuning:
     """Measure what was not measured before, and keep what was found. The module is left as it is.
 
-    UnsupportedProgram says what has no native kernel.
+    `machine` is the best this processor is unless given. UnsupportedProgram says what has no native kernel.
     """
-    machine, cache = host_machine(), cache or ScheduleCache()
+    machine, cache = machine or host_machine(), cache or ScheduleCache()
     start = time.monotonic()
     deadline = start + FOR_PRODUCTS * options.seconds
     lowered = module.clone()

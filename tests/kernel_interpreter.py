@@ -15,42 +15,24 @@ from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, ModuleOp, StridedLa
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from llmir.dialects.kernel_access import StepKernel, row_bytes, space, strides, view_extent
+from llmir.dialects.kernel_attention import AppendCacheOp, AttentionOp, RopeOp
 from llmir.dialects.kernel_barriers import arena
-from llmir.dialects.kernel_phases import (
-    ActivateOp,
-    AddOp,
-    AppendCacheOp,
-    ArgmaxOp,
-    AttentionOp,
-    CopyOp,
-    EmbedOp,
-    EmbedPositionsOp,
-    GateOp,
-    LayerNormOp,
-    MatmulOp,
-    MultiplyOp,
-    PickOp,
-    QuantizeRowsOp,
-    RMSNormOp,
-    RopeOp,
-    RowRangesOp,
-    ScaleOp,
-    SoftcapOp,
-)
+from llmir.dialects.kernel_norms import LayerNormOp, RMSNormOp
+from llmir.dialects.kernel_pointwise import ActivateOp, AddOp, CopyOp, GateOp, MultiplyOp, ScaleOp, SoftcapOp
+from llmir.dialects.kernel_products import MatmulOp, QuantizeRowsOp, RowRangesOp
 from llmir.dialects.kernel_steps import (
     ARGUMENTS,
     BarrierOp,
     BufferOp,
     CacheAtOp,
-    CacheOp,
     LoopOp,
-    RopeTableOp,
     StepOp,
     TableAtOp,
     ViewOp,
     WeightAtOp,
-    WeightOp,
 )
+from llmir.dialects.kernel_symbols import CacheOp, RopeTableOp, WeightOp
+from llmir.dialects.kernel_tokens import ArgmaxOp, EmbedOp, EmbedPositionsOp, PickOp
 from llmir.dialects.kernel_types import RowsAttr, SplitAttr, TilesType
 from llmir.dialects.llm.types import QuantizedTensorType, element_of
 from llmir.dialects.llm.values import array_dtype, attribute_value

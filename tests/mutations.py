@@ -1,4 +1,6 @@
-"""Breaks the rewrites on purpose, one at a time, and says which test notices: `python tests/mutations.py`.
+"""Breaks rewrites and native kernels on purpose, one at a time, and says which test notices.
+
+    python tests/mutations.py [WORD...]
 
 Each mutation below is applied to a copy of the tree, and the tests that must fail are run there. Exit status 1 when one
 survives; an old text that is not found exactly once is an error, so that the list does not go stale unseen. Words on
@@ -10,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FILECHECK = "tests/filecheck/"
+NATIVE, KERNELS = "llmir/backends/native/", "llmir/backends/native/kernels/"
+MATMUL = "tests/backends/test_native_matmul.py::"
 
 
 @dataclass(frozen=True)
@@ -236,6 +241,104 @@ MUTATIONS = (
         "_wide(rhs) - _wide(lhs)",
         ("tests/semantics/test_model_semantics.py",),
     ),
+    Mutation(
+        "bias of the gate added to the other product too",
+        KERNELS + "matmul.py",
+        "f.add(column, f.mul(f.and_(tile, 1), spec.width)) if pairs",
+        "column if pairs",
+        (MATMUL + "test_gates",),
+    ),
+    Mutation(
+        "zero points of a weight dropped",
+        KERNELS + "matmul_integers.py",
+        "[f.mul(negative, point) for point in run.zero_point]",
+        "[zero for _ in run.zero_point]",
+        (MATMUL + "test_integers_are_exact",),
+    ),
+    Mutation(
+        "last of three codes at the end of a row dropped",
+        KERNELS + "matmul_integers.py",
+        "if count < 3:",
+        "if count <= 3:",
+        (MATMUL + "test_groups_of_activations_that_do_not_divide",),
+    ),
+    Mutation(
+        "scale of another group of inputs where several sums share one",
+        KERNELS + "matmul_integers.py",
+        "f.udiv(k, self.spec.act_group)",
+        "f.udiv(k, self.spec.sum_group)",
+        (MATMUL + "test_every_form[q6_k]",),
+    ),
+    Mutation(
+        "sums of high halves shifted as unsigned",
+        KERNELS + "matmul_integers.py",
+        "f.ashr(b, 4)",
+        "f.lshr(b, 4)",
+        (MATMUL + "test_rows_do_not_depend_on_blocks_or_splits",),
+    ),
+    Mutation(
+        "scale of inputs read as their zero point",
+        KERNELS + "matmul_integers.py",
+        "offset = 4 * (row * self.scales_of_row + groups)",
+        "offset = 4 * row * self.scales_of_row",
+        (MATMUL + "test_zero_points_of_activations",),
+    ),
+    Mutation(
+        "quotients multiplied by a reciprocal and not corrected",
+        KERNELS + "quantize_rows.py",
+        "return f.fma(remainder, p.reciprocal, near)",
+        "return near",
+        ("tests/backends/test_native_quantize_rows.py::test_quotients_near_ties_of_other_scales",),
+    ),
+    Mutation(
+        "a query sees the key after it in native code",
+        KERNELS + "attention_lines.py",
+        'f.cmp("sle", lane_numbers(f), last)',
+        'f.cmp("sle", lane_numbers(f), f.add(last, 1))',
+        ("tests/backends/native/kernels/test_attention.py::test_against_the_formula",),
+    ),
+    Mutation(
+        "operands of a rotation's subtraction swapped in native code",
+        KERNELS + "rope.py",
+        "f.fsub(f.fmul(first, cos), f.fmul(second, sin))",
+        "f.fsub(f.fmul(second, sin), f.fmul(first, cos))",
+        ("tests/backends/native/kernels/test_rope.py::test_heads_of_any_size",),
+    ),
+    Mutation(
+        "all values of a call put to the first token's place in the cache",
+        KERNELS + "cache.py",
+        'self._append_value(f, layout, v, values, f.add(f.args["position"], r))',
+        'self._append_value(f, layout, v, values, f.args["position"])',
+        ("tests/backends/native/kernels/test_cache.py::test_rows_at_a_position",),
+    ),
+    Mutation(
+        "tiles of two weights one weight after the other",
+        NATIVE + "packed_weights.py",
+        "np.stack(parts, axis=1)",
+        "np.stack(parts, axis=0)",
+        ("tests/backends/native/test_packed_weights.py::test_interleaved_matrices",),
+    ),
+    Mutation(
+        "operands of a byte dot product swapped",
+        NATIVE + "machine_instructions.py",
+        'f"llvm.x86.avx512.vpdpbusd.{bits}", (total, *words)',
+        'f"llvm.x86.avx512.vpdpbusd.{bits}", (total, *words[::-1])',
+        (FILECHECK + "passes/convert-vk-to-llvm-avx512.mlir",),
+    ),
+    Mutation(
+        "no barrier at the end of a step",
+        KERNELS + "step.py",
+        "if not isinstance(self.step.body.block.last_op, BarrierOp):",
+        "if False:",
+        (FILECHECK + "passes/convert-kernel-to-vk.mlir",),
+    ),
+    Mutation(
+        "barriers that a loop's next turn needs left out",
+        "dialects/kernel_barriers.py",
+        "                    self.block(op.body.block)\n                    self.block(op.body.block)\n",
+        "                    self.block(op.body.block)\n",
+        (FILECHECK + "passes/convert-llm-to-kernel.mlir",),
+    ),
 )
 
 
@@ -259,12 +362,14 @@ def copy_tree(tree: Path) -> None:
 
 
 def failing(tree: Path, tests: tuple[str, ...]) -> str | None:
-    """The first of some tests that fails in a tree, None when all pass."""
+    """The first of some tests that fails in a tree, or what ended them; None when all pass."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None
+    if done.returncode < 0:  # an access outside of an array
+        return f"{' '.join(tests)}, ended by {signal.Signals(-done.returncode).name}"
     named = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
     if named is None:
         raise SystemExit(f"pytest said nothing of a test in {' '.join(tests)}:\n{done.stdout}{done.stderr}")

@@ -20,10 +20,13 @@ from typing import Any, Literal, cast
 
 import emulator
 import numpy as np
+from vk_interpreter import interpret
 
 from llmir.backends.native import jit
 from llmir.backends.native.builder import ModuleBuilder
-from llmir.targets.host import host_machine
+from llmir.backends.native.llvm_text import llvm_text
+from llmir.backends.native.vk_to_llvm import lower_module
+from llmir.targets.host import host_machine, machine, missing_features
 from llmir.targets.machine import Machine
 
 PAGE = mmap.PAGESIZE
@@ -75,12 +78,37 @@ def library(text: str, machine: Machine) -> Code:
     return jit.compile_module(text, machine)
 
 
+STAND_INS = {"x86-avx-vnni": "x86-avx512-vnni"}
+"""Machines whose instructions another one has, AVX-VNNI's in another encoding."""
+
+
+@cache
+def runner(wanted: Machine) -> Machine:
+    """The machine that runs what is written for one: itself, or one that has its instructions too."""
+    stand_in = STAND_INS.get(wanted.name)
+    if stand_in is None or not missing_features(wanted) or missing_features(machine(stand_in)):
+        return wanted
+    return host_machine(stand_in)
+
+
+def is_interpreted(wanted: Machine) -> bool:
+    """Whether nothing here runs what is written for a machine."""
+    other = runner(wanted)
+    return other.architecture == host_machine().architecture and bool(missing_features(other))
+
+
 def run(module: ModuleBuilder, name: str, *arguments: Array | float | None, machine: Machine | None = None) -> None:
     """Call a public function: arrays are pointers, whose contents it may change; None is null; int is i64, float f32.
 
-    Code is compiled for the module's machine, or another that it shall run on.
+    Code is compiled for the module's machine or its stand-in, or another that it shall run on; if there is none of
+    them here, the function is interpreted.
     """
-    run_code(library(jit.module_text(module), machine or module.machine), name, *arguments)
+    if is_interpreted(module.machine):
+        interpret(module, name, *arguments)
+        return
+    lowered_for = runner(module.machine)
+    text = llvm_text(lower_module(module.module, lowered_for))
+    run_code(library(text, machine or lowered_for), name, *arguments)
 
 
 def run_code(code: Code, name: str, *arguments: Array | float | None) -> None:

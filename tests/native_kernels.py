@@ -7,7 +7,7 @@ from typing import Protocol
 
 import emulator
 import pytest
-from native import Array, Code, library, run_code
+from native import STAND_INS, Array, Code, library, run_code, runner
 
 from llmir.backends.native import jit
 from llmir.backends.native.builder import ModuleBuilder
@@ -23,9 +23,14 @@ EMULATED = [machine(n) for n in ("arm-neon-dotprod", "arm-i8mm+bf16")]
 
 _no_emulator = pytest.mark.skipif(bool(emulator.MISSING), reason=f"no {', '.join(emulator.MISSING)} for Arm code")
 
-machines = pytest.mark.parametrize(
-    "chosen", [*HERE, *(pytest.param(m, marks=_no_emulator) for m in EMULATED)], ids=lambda m: m.name
-)
+_emulated = [pytest.param(m, marks=_no_emulator) for m in EMULATED]
+
+machines = pytest.mark.parametrize("chosen", [*HERE, *_emulated], ids=lambda m: m.name)
+
+_stood_in = [m for m in map(machine, STAND_INS) if runner(m) != m]
+
+other_machines = pytest.mark.parametrize("chosen", [*HERE[1:], *_stood_in, *_emulated], ids=lambda m: m.name)
+"""All that `tests.native.run` runs but the best one."""
 
 
 class Generator(Protocol):

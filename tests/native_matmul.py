@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from native import run
 from native_weights import real_weight
 
 from llmir.backends.native.builder import ModuleBuilder
+from llmir.backends.native.kernels.float_rows import RoundRows, SumRows
 from llmir.backends.native.kernels.matmul import Matmul
-from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows, SumRows
+from llmir.backends.native.kernels.quantize_rows import QuantizeRows
 from llmir.formats.granularity import Granularity
 from llmir.formats.native_tiles import BFLOAT16
 from llmir.formats.quantized import QuantizedArray, QuantizedFormat
@@ -50,6 +52,7 @@ class Quantized:
     s: Array
     sums: Array
     spec: QuantizeRows
+    memory: Array | None = None
 
     @property
     def scale(self) -> Array:
@@ -64,15 +67,27 @@ class Quantized:
         return np.ascontiguousarray(self.s[:, self.spec.groups :]).view(np.int32)
 
 
+def apart(rows: int, columns: int, stride: int, filled: float, dtype: Any) -> Array:
+    """Memory [elements] for rows `stride` elements apart; it ends where the last row does."""
+    return np.full((rows - 1) * stride + columns, filled, dtype)
+
+
+def rows_of(flat: Array, rows: int, columns: int, stride: int) -> Array:
+    """Its rows [M, K], a view."""
+    return np.lib.stride_tricks.as_strided(flat, (rows, columns), (stride * flat.itemsize, flat.itemsize))
+
+
 def quantize(m: ModuleBuilder, spec: QuantizeRows, x: Array) -> Quantized:
     """Run the kernel that quantizes."""
-    rows = len(x)
+    rows, stride = len(x), spec.q_stride or spec.k
     words = spec.groups * (2 if spec.zero_points else 1)
-    q = np.full((rows, spec.k), 99, np.int8)
+    q = apart(rows, spec.k, stride, 99, np.int8)
     s = np.full((rows, words), np.nan, np.float32)
     sums = np.full((rows, -(-spec.k // spec.sum_group)), -1, np.int32)
     run(m, public(m, spec.emit(m)), x, q, s, sums, 0, rows)
-    return Quantized(q, s, sums, spec)
+    for end in range(spec.k, len(q), stride):
+        assert (q[end : end + stride - spec.k] == 99).all(), "codes between rows"
+    return Quantized(rows_of(q, rows, spec.k, stride), s, sums, spec, q)
 
 
 def spread(values: Array, group: int, k: int) -> Array:
@@ -82,7 +97,12 @@ def spread(values: Array, group: int, k: int) -> Array:
 
 @dataclass
 class Case:
-    """A matmul with a weight and activations, and what it gives."""
+    """A matmul with a weight and activations, and what it gives.
+
+    For gated epilogues `weight` is that of the gate, `up` the other one, and bias is [2, N]. `constants` are the scale
+    and zero point of activations that have constant ones. With `integers` everything that is added up is an integer,
+    or a multiple of the weight's `unit`. Kernels are called for each of `parts`, (m0, m1, t0, t1), by default once.
+    """
 
     spec: Matmul
     weight: Any
@@ -90,7 +110,10 @@ class Case:
     form: QuantizedFormat | None = None
     bias: Array | None = None
     before: Array | None = None
-    columns: slice = field(default_factory=lambda: slice(None))
+    up: Any = None
+    constants: dict[str, Any] = field(default_factory=dict[str, Any])
+    integers: bool = False
+    parts: Sequence[tuple[int, int, int, int]] = ()
 
     def real_activations(self, quantized: Quantized | None) -> Array:
         """float64 [M, K]."""
@@ -102,11 +125,19 @@ class Case:
         points = spread(quantized.zero_point, group, k).astype(np.float64)
         return (quantized.q.astype(np.float64) - points) * spread(quantized.scale, group, k).astype(np.float64)
 
-    def real_weight(self) -> Array:
+    def real_weight(self, weight: Any) -> Array:
         """float64 [N, K]."""
         if self.spec.activation == "bf16":
-            return bf16_weight(self.weight)
-        return real_weight(self.weight) if isinstance(self.weight, QuantizedArray) else self.weight.astype(np.float64)
+            return bf16_weight(weight)
+        return real_weight(weight) if isinstance(weight, QuantizedArray) else weight.astype(np.float64)
+
+    def packed(self) -> Array:
+        """The bytes of the weight, or of both, tile by tile."""
+        layout = self.spec.layout
+        if self.up is None:
+            return layout.pack(self.weight)
+        one = replace(layout, n=self.spec.width)
+        return np.stack([one.pack(w).reshape(one.tiles, -1) for w in (self.weight, self.up)], axis=1).reshape(-1)
 
 
 def multiply(
@@ -115,28 +146,31 @@ def multiply(
     """Run the kernels of a case, in the parts (m0, m1, t0, t1) given; the result and the activations' codes."""
     spec, layout, x = case.spec, case.spec.layout, case.x
     quantized = None
-    rows = len(x)
+    rows, k = x.shape
+    s: Array | None = None
+    sums: Array | None = None
     if spec.activation == "i8":
         assert case.form is not None
-        quantized = quantize(m, QuantizeRows(layout.k, spec.sum_group, case.form), x)
-        q, s, sums = quantized.q, quantized.s, quantized.sums
+        codes = QuantizeRows(k, spec.sum_group, case.form, **case.constants, q_stride=spec.q_stride)
+        quantized = quantize(m, codes, x)
+        q, s, sums = quantized.memory, quantized.s, quantized.sums
     elif spec.activation == "bf16":
-        rounding = RoundRows(layout.k, spec.sum_group, spec.natural)
-        q, s = np.full((rows, rounding.stride), 99, np.uint16), None
-        sums = np.full((rows, -(-layout.k // spec.sum_group)), np.nan, np.float32)
+        rounding = RoundRows(k, spec.sum_group, spec.natural, q_stride=spec.q_stride)
+        q = apart(rows, -(-k // 4) * 4, rounding.stride, 0x7FC0, np.uint16)
+        sums = np.full((rows, -(-k // spec.sum_group)), np.nan, np.float32)
         run(m, public(m, rounding.emit(m)), x, q, sums, 0, rows)
     else:
-        q, s = x, None
-        sums = None
+        q = apart(rows, k, spec.row_stride, np.nan, np.float32)
+        rows_of(q, rows, k, spec.row_stride)[:] = x
         if spec.needs_sums:
-            sums = np.full((rows, -(-layout.k // spec.sum_group)), np.nan, np.float32)
-            run(m, public(m, SumRows(layout.k, spec.sum_group).emit(m)), x, sums, 0, rows)
+            sums = np.full((rows, -(-k // spec.sum_group)), np.nan, np.float32)
+            run(m, public(m, SumRows(k, spec.sum_group, spec.q_stride).emit(m)), q, sums, 0, rows)
     out = np.full((rows, spec.stride), np.nan, np.float32)
     if case.before is not None:
         out[:, : spec.width] = case.before
     name = public(m, spec.emit(m))
-    packed = layout.pack(case.weight)
-    for part in splits or [(0, rows, 0, layout.tiles)]:
+    packed = case.packed()
+    for part in splits or case.parts or [(0, rows, 0, layout.tiles)]:
         run(m, name, packed, q, s, sums, case.bias, out, *part)
     assert np.isnan(out[:, spec.width :]).all(), "written past the last column"
     return out[:, : spec.width], quantized
@@ -144,19 +178,63 @@ def multiply(
 
 def expected(case: Case, quantized: Quantized | None) -> tuple[Array, Array]:
     """The result in float64, and the sum of the magnitudes that it is the sum of (what errors are relative to)."""
-    x, w = case.real_activations(quantized), case.real_weight()
+    return _product(case, quantized, case.weight)
+
+
+def _product(case: Case, quantized: Quantized | None, weight: Any) -> tuple[Array, Array]:
+    x, w = case.real_activations(quantized), case.real_weight(weight)
     y, size = x @ w.T, np.abs(x) @ np.abs(w).T
-    if isinstance(case.weight, QuantizedArray) and case.weight.format.zero_point is not None:
-        size = size * 1.0 + np.abs(x) @ np.abs(offset_part(case.weight)).T * 2
-    if isinstance(case.weight, QuantizedArray) and case.weight.minimum is not None:
-        size = size + np.abs(x) @ np.abs(offset_part(case.weight)).T * 2
+    if isinstance(weight, QuantizedArray) and (weight.zero_point is not None or weight.minimum is not None):
+        size = size + np.abs(x) @ np.abs(offset_part(weight)).T * 2
     return y, size
+
+
+SLOPE = 1.13
+"""No activation is steeper."""
+VANISHED = 2e-36
+"""Activations may be 0 where they are smaller."""
+
+
+def normal_distribution(x: Array) -> Array:
+    """Phi, for each element."""
+    return np.array([math.erfc(-v / math.sqrt(2)) / 2 for v in x.reshape(-1).tolist()]).reshape(x.shape)
+
+
+GATES: dict[str, tuple[Callable[[Array], Array], float]] = {
+    "silu": (lambda x: x * np.exp(-np.logaddexp(0, -x)), 4e-7),
+    "gelu": (lambda x: x * normal_distribution(x), 7e-7),
+    "gelu_tanh": (lambda x: x * np.exp(-np.logaddexp(0, -1.5957691216057308 * (x + 0.044715 * x**3))), 1.1e-5),
+    "relu": (lambda x: np.maximum(x, 0), 0.0),
+}
+"""Activations in float64, and the relative errors kernels are allowed."""
+
+
+def result(case: Case, quantized: Quantized | None, bound: float) -> tuple[Array, Array, Array]:
+    """What a case gives, in float64: the result, the errors allowed, and the magnitudes that are added up in float32.
+
+    Sums may be off by `bound` of the magnitudes.
+    """
+    y, size = _product(case, quantized, case.weight)
+    gate = case.spec.gated
+    biases = [case.bias] if gate is None or case.bias is None else list(case.bias)
+    for more in (biases[0], case.before):
+        if more is not None:
+            y, size = y + more, size + np.abs(more)
+    if gate is None:
+        return y, bound * size, size
+    up, size_of_up = _product(case, quantized, case.up)
+    if biases[-1] is not None:
+        up, size_of_up = up + biases[-1], size_of_up + np.abs(biases[-1])
+    function, relative = GATES[gate]
+    opened = function(y)
+    error_of_gate = SLOPE * bound * size + relative * np.abs(opened) + VANISHED
+    error_of_up = bound * size_of_up
+    error = error_of_gate * (np.abs(up) + error_of_up) + np.abs(opened) * error_of_up
+    return opened * up, error + bound * np.abs(opened * up), np.maximum(size, size_of_up)
 
 
 def offset_part(weight: QuantizedArray) -> Array:
     """The part of the real weight [N, K] that zero points or minima are."""
-    from dataclasses import replace
-
     zeros = replace(weight, codes=np.zeros_like(weight.codes))
     return real_weight(zeros)
 

@@ -155,6 +155,30 @@ def real_weight(weight: QuantizedArray, codes: Any = None) -> Any:
     return real if weight.minimum is None else real + spread(weight.minimum)
 
 
+def integral_weight(form: QuantizedFormat, n: int, k: int, rng: np.random.Generator) -> QuantizedArray:
+    """Random codes whose scales, zero points and minima are small integers, so that sums of products may be exact."""
+    weight = random_weight(form, n, k, rng)
+
+    def floats(values: Any, low: int) -> Any:
+        drawn = np.asarray(rng.integers(low, 3, values.shape), np.float32)
+        return drawn.astype(values.dtype)
+
+    def parameter(values: Any, low: int) -> Any:
+        """Integer codes (zero points) stay as they are."""
+        if isinstance(values, QuantizedArray):
+            low = max(low, int(values.format.element.minimum))
+            codes = values.format.element.encode(rng.integers(low, 3, values.codes.shape).astype(np.float32))
+            return replace(values, codes=codes, scale=np.ones_like(values.scale))
+        return values if values is None or np.issubdtype(values.dtype, np.integer) else floats(values, low)
+
+    return replace(
+        weight,
+        scale=parameter(weight.scale, 1),
+        zero_point=parameter(weight.zero_point, -2),
+        minimum=parameter(weight.minimum, -2),
+    )
+
+
 def unit_scales(weight: QuantizedArray) -> QuantizedArray:
     """The same with scales of 1, where they are plain floats: then sums of products are integers."""
     assert isinstance(weight.scale, np.ndarray)

@@ -23,7 +23,8 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from llmir.backends.native.builder import ModuleBuilder
-from llmir.dialects import vk
+from llmir.dialects.vk import elementwise, instructions, memory, tiles, vectors
+from llmir.dialects.vk.types import element, lanes
 
 Array = np.ndarray[Any, np.dtype[Any]]
 GAP = 1 << 40
@@ -34,7 +35,7 @@ FLOATS: dict[type[Attribute], Any] = {Float16Type: np.float16, BFloat16Type: BF1
 
 def dtype_of(type: Attribute) -> np.dtype[Any]:
     """The dtype of a scalar type, or of a vector's elements."""
-    scalar: Any = vk.element(type)
+    scalar: Any = element(type)
     if isinstance(scalar, IntegerType):
         bits: int = scalar.width.data  # pyright: ignore
         return np.dtype(bool if bits == 1 else f"i{bits // 8}")
@@ -154,7 +155,7 @@ Rule = Callable[..., Any]
 
 def _constant(_: Interpreter, op: Any) -> Any:
     type = op.results[0].type
-    count = vk.lanes(type)
+    count = lanes(type)
     if count:
         return np.broadcast_to(np.array(list(op.value.get_values())), count).astype(dtype_of(type))
     return dtype_of(type).type(op.value.value.data)
@@ -162,7 +163,7 @@ def _constant(_: Interpreter, op: Any) -> Any:
 
 def _load(w: Interpreter, op: Any, pointer: Any) -> Any:
     type = op.result.type
-    dtype, count = dtype_of(type), vk.lanes(type)
+    dtype, count = dtype_of(type), lanes(type)
     found = w.place(op, pointer, dtype.itemsize * (count or 1)).copy().view(dtype)
     return found if count else found[0]
 
@@ -174,7 +175,7 @@ def _store(w: Interpreter, op: Any, value: Any, pointer: Any) -> None:
 
 def _load_partial(w: Interpreter, op: Any, pointer: Any, count: Any) -> Any:
     type = op.result.type
-    result = np.zeros(vk.lanes(type) or 1, dtype_of(type))
+    result = np.zeros(lanes(type) or 1, dtype_of(type))
     n = min(max(int(count), 0), result.size)
     result[:n] = w.place(op, pointer, n * result.itemsize).copy().view(result.dtype) if n else 0
     return result
@@ -188,7 +189,7 @@ def _store_partial(w: Interpreter, op: Any, value: Any, pointer: Any, count: Any
 
 def _bitcast(_: Interpreter, op: Any, value: Any) -> Any:
     found = np.atleast_1d(np.ascontiguousarray(value)).view(dtype_of(op.result.type))
-    return found if vk.lanes(op.result.type) else found[0]
+    return found if lanes(op.result.type) else found[0]
 
 
 def _convert(source_unsigned: bool = False) -> Rule:
@@ -222,7 +223,7 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 def _cmpi(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
     names = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
-    name = f"{op.predicate.data if op.name == vk.CmpiOp.name else names[op.predicate.value.data]}"
+    name = f"{op.predicate.data if op.name == elementwise.CmpiOp.name else names[op.predicate.value.data]}"
     if name[0] == "u":
         a, b = unsigned(a), unsigned(b)
     return COMPARE[name if name in ("eq", "ne") else name[1:]](a, b)
@@ -230,7 +231,7 @@ def _cmpi(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
 
 def _cmpf(_: Interpreter, op: Any, a: Any, b: Any) -> Any:
     names = ("false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord", "ueq", "ugt", "uge", "ult", "ule", "une", "uno")
-    name = f"{op.predicate.data if op.name == vk.CmpfOp.name else names[op.predicate.value.data]}"
+    name = f"{op.predicate.data if op.name == elementwise.CmpfOp.name else names[op.predicate.value.data]}"
     either = np.isnan(a) | np.isnan(b)
     if name in ("ord", "uno"):
         return ~either if name == "ord" else either
@@ -279,14 +280,14 @@ REDUCTIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _reduce(_: Interpreter, op: vk.ReduceOp, vector: Any) -> Any:
+def _reduce(_: Interpreter, op: vectors.ReduceOp, vector: Any) -> Any:
     combine = REDUCTIONS[op.kind.data]
     while vector.size > 1:
         vector = combine(vector[: vector.size // 2], vector[vector.size // 2 :])
     return vector[0]
 
 
-def _dot4(_: Interpreter, op: vk.Dot4Op, total: Any, u: Any, s: Any) -> Any:
+def _dot4(_: Interpreter, op: instructions.Dot4Op, total: Any, u: Any, s: Any) -> Any:
     assert unsigned(u).max() <= op.largest, "a byte is larger than unsigned_max says"
     products = unsigned(u).astype(np.int32) * s.astype(np.int32)
     return total + products.reshape(-1, 4).sum(1, dtype=np.int32)
@@ -302,21 +303,21 @@ def _dot2(_w: Interpreter, _op: Any, total: Any, a: Any, b: Any) -> Any:
     return total + products[0::2] + products[1::2]
 
 
-def _tile_zero(_: Interpreter, op: vk.TileZeroOp) -> Array:
+def _tile_zero(_: Interpreter, op: tiles.TileZeroOp) -> Array:
     return np.zeros((op.result.type.rows.data, op.result.type.bytes.data), np.uint8)
 
 
-def _tile_load(w: Interpreter, op: vk.TileLoadOp, pointer: Any, stride: Any) -> Array:
+def _tile_load(w: Interpreter, op: tiles.TileLoadOp, pointer: Any, stride: Any) -> Array:
     rows, size = op.result.type.rows.data, op.result.type.bytes.data
     return np.stack([w.memory.at(int(pointer) + row * int(stride), size) for row in range(rows)])
 
 
-def _tile_store(w: Interpreter, _op: vk.TileStoreOp, tile: Array, pointer: Any, stride: Any) -> None:
+def _tile_store(w: Interpreter, _op: tiles.TileStoreOp, tile: Array, pointer: Any, stride: Any) -> None:
     for row, data in enumerate(tile):
         w.memory.at(int(pointer) + row * int(stride), data.size)[:] = data
 
 
-def _tile_dot(_: Interpreter, op: vk.TileDotOp, c: Array, a: Array, b: Array) -> Array:
+def _tile_dot(_: Interpreter, op: tiles.TileDotOp, c: Array, a: Array, b: Array) -> Array:
     """As the manual of the instructions says: for each m, k and n, for each element of a dword."""
     kind = op.kind.data
     if kind == "bf16":
@@ -358,19 +359,19 @@ def _pause(_w: Interpreter, _op: Any) -> None:
     pass
 
 
-def _broadcast(_: Interpreter, op: vk.BroadcastOp, x: Any) -> Any:
-    return np.full(vk.lanes(op.result.type) or 1, x)
+def _broadcast(_: Interpreter, op: vectors.BroadcastOp, x: Any) -> Any:
+    return np.full(lanes(op.result.type) or 1, x)
 
 
-def _shuffle(_: Interpreter, op: vk.ShuffleOp, a: Any, b: Any) -> Any:
+def _shuffle(_: Interpreter, op: vectors.ShuffleOp, a: Any, b: Any) -> Any:
     return np.concatenate([a, b])[list(op.mask.get_values())]
 
 
-def _extract(_: Interpreter, op: vk.ExtractOp, vector: Any) -> Any:
+def _extract(_: Interpreter, op: vectors.ExtractOp, vector: Any) -> Any:
     return vector[op.lane.value.data]
 
 
-def _insert(_: Interpreter, op: vk.InsertOp, x: Any, vector: Any) -> Any:
+def _insert(_: Interpreter, op: vectors.InsertOp, x: Any, vector: Any) -> Any:
     changed = vector.copy()
     changed[op.lane.value.data] = x
     return changed
@@ -384,7 +385,7 @@ def _byte_lookup(_w: Interpreter, _op: Any, table: Any, bytes: Any) -> Any:
     return table[bytes]
 
 
-def _stack(w: Interpreter, op: vk.StackOp) -> int:
+def _stack(w: Interpreter, op: memory.StackOp) -> int:
     return w.memory.add(np.full(op.bytes.value.data, 0xCD, np.uint8))
 
 

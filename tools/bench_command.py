@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
-from llmir.backends.native.cache_layout import ELEMENT_BYTES
 from llmir.backends.native.cores import usable_cores
 from llmir.backends.native.machine_peaks import Peaks, measure_peaks
 from llmir.errors import InputError
 from llmir.evaluation.speed import Speed, decode_speed, prefill_speed
+from llmir.frontends.model_source import model_source
 from llmir.frontends.registry import open_runnable
 from llmir.program.chat import json_object
 from llmir.program.folder import CONFIG
@@ -20,7 +20,7 @@ from llmir.program.program import Program
 from llmir.reports.tables import bytes_text, facts_table, table_of
 from llmir.reports.work import TokenWork, token_work
 from llmir.targets.host import host_machine
-from llmir.tools.backends import KV_ELEMENTS, BackendOptions, Runner, open_session
+from llmir.tools.backends import BackendOptions, Session, open_session
 from llmir.tools.console import Output, progress_bar
 
 PREFILLS, CONTEXTS = (128, 512), (16, 1024)
@@ -29,20 +29,20 @@ PREFILLS, CONTEXTS = (128, 512), (16, 1024)
 
 @dataclass(frozen=True)
 class Row:
-    """A speed, what its tokens cost, and what the machine could do."""
+    """A speed, what its tokens cost with a cache of an element, and what the machine could do."""
 
     kind: str
     speed: Speed
     work: TokenWork
-    cache_bytes: int
+    cache_element: str
     peaks: Peaks
 
     @property
     def bytes_per_token(self) -> float:
         """Bytes of weights and cache that a token reads; all tokens of a prefill share the weights."""
-        shared = self.speed.tokens if self.kind == "prefill" else 1
-        cache = 0 if self.kind == "prefill" else self.work.cache_elements * self.cache_bytes
-        return self.work.weight_bytes / shared + cache
+        if self.kind == "prefill":
+            return self.work.weight_bytes / self.speed.tokens
+        return self.work.weight_bytes + self.work.cache_bytes(self.speed.context, self.cache_element)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data with stable keys."""
@@ -71,27 +71,30 @@ def run(
     backend: str,
     kv_cache: str | None,
     activations: str | None,
+    target: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Measure and print."""
     out = Output(as_json)
-    options = BackendOptions(backend, threads, kv_cache, activations)
+    options = BackendOptions(backend, threads, kv_cache, activations, target)
+    source = model_source(model)
     program = open_runnable(model)
     most = positions(program)
     prefill = prefill or tuple(size for size in PREFILLS if size <= most)
     context = context or tuple(size for size in CONTEXTS if size + tokens <= most)
     check_lengths(program, max([*prefill, *(size + tokens for size in context)]))
     opened = out.seconds
-    runner = open_session(program, options)
+    runner = open_session(program, options, source)
     compiled = out.seconds
     for note in runner.notes:
         out.remark(note)
     decode_speed(runner.session, runner.session.vocabulary, 0, 1, 1)
     first = out.seconds
     team = threads or usable_cores()
-    peaks = measure_peaks(host_machine(), team)
-    rows = measure(program, runner, prefill, context, tokens, repeats, kv_cache, peaks)
+    peaks = measure_peaks(host_machine(target), team)
+    element = options.cache_element if runner.backend == "native" else "f32"
+    rows = measure(token_work(program), runner.session, prefill, context, tokens, repeats, element, peaks)
     data: dict[str, Any] = {
         "model": model,
         "backend": runner.backend,
@@ -128,27 +131,26 @@ def positions(program: Program) -> float:
 
 
 def measure(
-    program: Program,
-    runner: Runner,
+    work: TokenWork,
+    session: Session,
     prefill: tuple[int, ...],
     context: tuple[int, ...],
     tokens: int,
     repeats: int,
-    kv_cache: str | None,
+    element: str,
     peaks: Peaks,
 ) -> list[Row]:
     """Every length, one after the other."""
-    session, rows = runner.session, list[Row]()
-    cache_bytes = ELEMENT_BYTES[KV_ELEMENTS[kv_cache or ("f16" if runner.backend == "native" else "f32")]]
+    rows: list[Row] = []
     with progress_bar() as progress:
         total = len(prefill) + len(context)
         for size in prefill:
             speed = prefill_speed(session, session.vocabulary, size, repeats)
-            rows.append(Row("prefill", speed, token_work(program, 0), cache_bytes, peaks))
+            rows.append(Row("prefill", speed, work, element, peaks))
             progress("measuring", len(rows), total)
         for behind in context:
             speed = decode_speed(session, session.vocabulary, behind, tokens, repeats)
-            rows.append(Row("decode", speed, token_work(program, behind), cache_bytes, peaks))
+            rows.append(Row("decode", speed, work, element, peaks))
             progress("measuring", len(rows), total)
     return rows
 

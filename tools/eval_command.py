@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from llmir import demo
 from llmir.errors import InputError, UsageError
 from llmir.evaluation.perplexity import Perplexity, perplexity
+from llmir.frontends.model_source import model_source
 from llmir.frontends.registry import open_runnable
 from llmir.program.chat import prompting
 from llmir.program.folder import TOKENIZER
@@ -42,20 +43,25 @@ def run(
     backend: str,
     kv_cache: str | None,
     activations: str | None,
+    target: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Measure and print."""
     out = Output(as_json)
-    options = BackendOptions(backend, threads, kv_cache, activations)
+    options = BackendOptions(backend, threads, kv_cache, activations, target)
+    source = model_source(model)
     program = open_runnable(model)
     data = read_data(program, text, tokens, context, max_tokens, bos)
-    runner = open_session(program, options)
+    runner = open_session(program, options, source)
     for note in runner.notes:
         out.remark(note)
     compared = None
     if reference is not None:
-        compared = open_session(open_runnable(reference), options)
+        reference_source = model_source(reference)
+        compared = open_session(open_runnable(reference), options, reference_source)
+        for note in compared.notes:
+            out.remark(f"{reference}: {note}")
         check_reference(reference, compared, runner)
     check_vocabulary(data.windows, runner.session.vocabulary, text or tokens or "")
     started = out.seconds

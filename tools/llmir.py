@@ -20,8 +20,6 @@ KV_CACHES = ("f16", "f32", "i8", "f8")
 ACTIVATIONS = ("bf16", "i8")
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-TARGET_VARIABLE = "LLMIR_MACHINE"
-"""What says the same as `--target` (llmir.targets.host)."""
 
 
 def set_threads(_ctx: click.Context, _param: click.Parameter, value: int | None) -> int | None:
@@ -30,12 +28,6 @@ def set_threads(_ctx: click.Context, _param: click.Parameter, value: int | None)
         for name in THREAD_VARIABLES:
             os.environ[name] = str(value)
     return value
-
-
-def set_target(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
-    """Say what native code is generated for, as the environment may."""
-    if value is not None:
-        os.environ[TARGET_VARIABLE] = value
 
 
 Command = Callable[..., Any]
@@ -83,8 +75,6 @@ def backend_options(command: Command) -> Command:
         click.option(
             "--target",
             metavar="NAME",
-            callback=set_target,
-            expose_value=False,
             help="What native code is generated for: x86-avx2, x86-avx512-vnni+bf16, scalar, ... (default: the best "
             "this processor is).",
         ),
@@ -256,8 +246,6 @@ def number_list(_ctx: click.Context, param: click.Parameter, value: str) -> tupl
 @click.option(
     "--target",
     metavar="NAME",
-    callback=set_target,
-    expose_value=False,
     help="What native code is generated for (default: the best this processor is).",
 )
 @click.option(

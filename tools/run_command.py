@@ -30,15 +30,16 @@ def run(
     backend: str,
     kv_cache: str | None,
     activations: str | None,
+    target: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Generate text and print it as it comes."""
     out = Output(as_json)
     sampling, stops = Sampling(temperature, top_k, top_p, min_p, seed), StopStrings(stop)
-    options = BackendOptions(backend, threads, kv_cache, activations)
+    options = BackendOptions(backend, threads, kv_cache, activations, target)
     opened = open_to_run(model, options)
-    conventions = prompting(opened.model)
+    conventions = prompting(opened)
     ids = conventions.encode(conventions.chat(prompt) if chat else prompt)
     runner = opened.start()
     check_vocabulary(np.array(ids, np.int64), runner.session.vocabulary, "the prompt")

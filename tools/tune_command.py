@@ -26,6 +26,7 @@ def run(
     again: bool,
     print_ir: bool,
     activations: str | None,
+    target: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -33,17 +34,18 @@ def run(
     if print_ir and as_json:
         raise UsageError("--print and --json both decide what is printed, give one of them")
     out = Output(as_json)
-    machine, team = host_machine(), threads or usable_cores()
+    machine, team = host_machine(target), threads or usable_cores()
     program = open_runnable(model)
     given = prepared(program, activations)
     options = TuningOptions(team, tuple(dict.fromkeys(rows)), budget_seconds, again)
     floats = "bf16" if activations == "bf16" else "f32"
     try:
         with progress_bar() as progress:
-            tuning = tune(given.module, given.weights, options, activation=floats, progress=progress)
+            tuning = tune(given.module, given.weights, options, machine=machine, activation=floats, progress=progress)
     except UnsupportedProgram as e:
         raise InputError(f"{program.name}: the native backend cannot run it: {e}") from e
-    for note in tuning.notes:
+    notes = [*given.notes, *tuning.notes]
+    for note in notes:
         out.remark(note)
     if print_ir:
         sys.stdout.write(ir_text(tuning))
@@ -57,7 +59,7 @@ def run(
             "machine": machine.name,
             "threads": team,
             "rows": list(options.rows),
-            "notes": list(tuning.notes),
+            "notes": notes,
             "steps": [asdict(step) for step in tuning.steps],
             "products": [as_data(product) for product in tuning.products],
         }

@@ -7,7 +7,6 @@ from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     BaseAttr,
     MessageConstraint,
-    ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
     result_def,
@@ -40,7 +39,6 @@ class CastCodesOp(CallFormat, FoldedByDefinition):
     output = result_def(QUANTIZED)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, result_type: Attribute):
         super().__init__(operands=[input], result_types=[result_type])

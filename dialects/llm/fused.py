@@ -19,7 +19,6 @@ from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     BaseAttr,
     MessageConstraint,
-    ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
     opt_operand_def,
@@ -64,7 +63,6 @@ class RequantizeOp(CallFormat, FoldedByDefinition):
     zero_point = opt_prop_def(DenseIntOrFPElementsAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(
         self,
@@ -100,7 +98,6 @@ class EncodeOp(CallFormat, FoldedByDefinition):
     zero_point = opt_prop_def(DenseIntOrFPElementsAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(
         self,
@@ -135,7 +132,6 @@ class QuantizeBiasOp(CallFormat, FoldedByDefinition):
     output = result_def(TensorType.constr(i32))
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, bias: SSAValue, input: SSAValue, weight: SSAValue):
         super().__init__(operands=[bias, input, weight], result_types=[TensorType(i32, shape_of(bias))])
@@ -170,7 +166,6 @@ class TransposeOp(CallFormat, FoldedByDefinition):
     permutation = prop_def(DenseArrayBase.constr(i64))
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, permutation: Sequence[int]):
         super().__init__(
@@ -258,7 +253,6 @@ class GatedActivationOp(CallFormat, FoldedByDefinition):
     activation = prop_def(StringAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, gate: SSAValue, up: SSAValue | None, result_type: Attribute, activation: str):
         super().__init__(

@@ -21,7 +21,6 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
-    ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
     opt_operand_def,
@@ -57,7 +56,6 @@ class RouteOp(CallFormat, FoldedByDefinition):
     normalize = prop_def(BoolAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, logits: SSAValue, top_k: int, normalize: bool):
         shape = [shape_of(logits)[0], top_k]
@@ -94,7 +92,6 @@ class DispatchOp(CallFormat, FoldedByDefinition):
     expert = prop_def(IntegerAttr.constr(i64))
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, experts: SSAValue, expert: int):
         super().__init__(
@@ -128,8 +125,6 @@ class CombineOp(CallFormat):
     total = opt_operand_def(FLOAT_TENSOR)
     output = result_def(FLOAT_TENSOR)
     expert = prop_def(IntegerAttr.constr(i64))
-
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, update: SSAValue, experts: SSAValue, weights: SSAValue, total: SSAValue | None, expert: int):
         super().__init__(

@@ -21,7 +21,6 @@ from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     BaseAttr,
     MessageConstraint,
-    ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
     opt_operand_def,
@@ -61,7 +60,6 @@ class EmbeddingOp(CallFormat, FoldedByDefinition):
     module = opt_prop_def(StringAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, ids: SSAValue, table: SSAValue, result_type: Attribute, module: StringAttr | None = None):
         super().__init__(operands=[ids, table], result_types=[result_type], properties={"module": module})
@@ -93,7 +91,6 @@ class PositionsOp(CallFormat, FoldedByDefinition):
     offset = prop_def(IntegerAttr.constr(i64))
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, ids: SSAValue, position: SSAValue, count: int, offset: int = 0):
         super().__init__(
@@ -130,7 +127,6 @@ class LinearOp(CallFormat, FoldedByDefinition):
     module = opt_prop_def(StringAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(
         self,
@@ -163,7 +159,6 @@ class RMSNormOp(CallFormat, FoldedByDefinition):
     epsilon = prop_def(FloatAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, weight: SSAValue, epsilon: float):
         super().__init__(
@@ -199,7 +194,7 @@ class LayerNormOp(CallFormat, FoldedByDefinition):
     epsilon = prop_def(FloatAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (SEGMENTS, ParsePropInAttrDict())
+    irdl_options = (SEGMENTS,)
 
     def __init__(self, input: SSAValue, weight: SSAValue | None, bias: SSAValue | None, epsilon: float):
         super().__init__(
@@ -254,7 +249,7 @@ class RopeOp(CallFormat, FoldedByDefinition):
     magnitude = opt_prop_def(FloatAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (SEGMENTS, ParsePropInAttrDict())
+    irdl_options = (SEGMENTS,)
 
     def __init__(
         self,
@@ -331,8 +326,6 @@ class UpdateCacheOp(CallFormat):
     position = operand_def(IndexType)
     output = result_def(FLOAT_TENSOR)
 
-    irdl_options = (ParsePropInAttrDict(),)
-
     def __init__(self, cache: SSAValue, update: SSAValue, position: SSAValue):
         super().__init__(operands=[cache, update, position], result_types=[cache.type])
 
@@ -371,7 +364,6 @@ class AttentionOp(CallFormat, FoldedByDefinition):
     softcap = opt_prop_def(FloatAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(
         self,
@@ -422,7 +414,6 @@ class SiluOp(CallFormat, FoldedByDefinition):
     output = result_def(FLOAT_TENSOR)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue):
         super().__init__(operands=[input], result_types=[input.type])
@@ -446,7 +437,6 @@ class GeluOp(CallFormat, FoldedByDefinition):
     approximate = opt_prop_def(StringAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, approximate: str | None = None):
         super().__init__(
@@ -472,7 +462,6 @@ class ReluOp(CallFormat, FoldedByDefinition):
     output = result_def(FLOAT_TENSOR)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue):
         super().__init__(operands=[input], result_types=[input.type])
@@ -493,7 +482,6 @@ class ScaleOp(CallFormat, FoldedByDefinition):
     factor = prop_def(FloatAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, factor: float):
         super().__init__(operands=[input], result_types=[input.type], properties={"factor": FloatAttr(factor, f32)})
@@ -516,7 +504,6 @@ class ShiftOp(CallFormat, FoldedByDefinition):
     offset = prop_def(FloatAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, offset: float):
         super().__init__(
@@ -543,7 +530,6 @@ class SoftcapOp(CallFormat, FoldedByDefinition):
     cap = prop_def(FloatAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, cap: float):
         super().__init__(operands=[input], result_types=[input.type], properties={"cap": FloatAttr(cap, f32)})

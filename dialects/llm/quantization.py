@@ -30,7 +30,6 @@ from xdsl.irdl import (
     BaseAttr,
     EqAttrConstraint,
     MessageConstraint,
-    ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
     opt_operand_def,
@@ -200,7 +199,6 @@ class QuantizeOp(CallFormat, FoldedByDefinition):
     scale_rounding = opt_prop_def(StringAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(
         self,
@@ -297,7 +295,6 @@ class DequantizeOp(CallFormat, FoldedByDefinition):
     zero_point = opt_prop_def(DenseIntOrFPElementsAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, result_type: Attribute):
         super().__init__(operands=[input], result_types=[result_type])
@@ -347,7 +344,7 @@ class QuantizedMatmulOp(CallFormat, FoldedByDefinition):
     module = opt_prop_def(StringAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (SEGMENTS, ParsePropInAttrDict())
+    irdl_options = (SEGMENTS,)
 
     def __init__(
         self,
@@ -466,8 +463,6 @@ class ObserveOp(CallFormat):
 
     input = operand_def(FLOAT_TENSOR)
     site = prop_def(StringAttr)
-
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, site: str):
         super().__init__(operands=[input], properties={"site": StringAttr(site)})

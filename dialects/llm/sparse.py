@@ -7,7 +7,6 @@ from xdsl.ir import SSAValue
 from xdsl.irdl import (
     BaseAttr,
     MessageConstraint,
-    ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
     prop_def,
@@ -42,7 +41,6 @@ class PruneOp(CallFormat, FoldedByDefinition):
     sparsity = prop_def(StringAttr)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, sparsity: NOfM):
         super().__init__(
@@ -75,7 +73,6 @@ class PackSparseOp(CallFormat, FoldedByDefinition):
     output = result_def(SPARSE)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue, sparsity: Pattern):
         assert isinstance(input.type, QuantizedTensorType)
@@ -96,7 +93,6 @@ class UnpackSparseOp(CallFormat, FoldedByDefinition):
     output = result_def(QUANTIZED)
 
     traits = traits_def(Pure())
-    irdl_options = (ParsePropInAttrDict(),)
 
     def __init__(self, input: SSAValue):
         assert isinstance(input.type, SparseQuantizedTensorType)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llmir.errors import InputError
 from llmir.evaluation.perplexity import Float, Model
-from llmir.evaluation.sampling import Sampler, Sampling
+from llmir.evaluation.sampling import LogitKernels, Sampler, Sampling
 
 GREEDY = Sampling()
 
@@ -19,7 +19,7 @@ def generate(model: Model, prompt: Sequence[int], tokens: int, sampling: Samplin
     """At most `tokens` ids that continue `prompt`; InputError when there is no prompt."""
     if not prompt:
         raise InputError("the prompt is empty, generation needs at least one token")
-    sampler = Sampler(sampling)
+    sampler = Sampler(sampling, model if isinstance(model, LogitKernels) else None)
     caches = model.new_cache(len(prompt) + tokens)
     ids: NDArray[np.int64] = np.array(prompt, np.int64)
     position = 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -12,8 +13,9 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from llmir.backends.native import jit
 from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.c_header import c_header
-from llmir.backends.native.kernels.c_model import C_LIBRARY, CModel
+from llmir.backends.native.kernels.c_model import CModel
 from llmir.backends.native.kernels.last_error import LastError
+from llmir.backends.native.kernels.libc import LIBC
 from llmir.backends.native.kernels.plain_matmul import QuantizedMatMul
 from llmir.backends.native.linker import ARCHITECTURES, find_linker, link
 from llmir.backends.native.object_symbols import undefined_symbols
@@ -21,8 +23,11 @@ from llmir.backends.native.packed_file import write_packed
 from llmir.backends.native.packed_weights import fingerprint, packed_parts, slots_text
 from llmir.backends.native.planning import plan_of
 from llmir.backends.native.steps_to_vk import emit_steps
+from llmir.dialects.kernel_products import MatmulOp
+from llmir.dialects.kernel_schedule import Schedules
 from llmir.errors import InputError, UnsupportedProgram, UsageError
 from llmir.passes.native import lower_to_steps
+from llmir.passes.steps.program_schedules import given_schedules
 from llmir.program.files import check_output, new_folder
 from llmir.program.program import Program
 from llmir.program.store import WeightStore
@@ -31,8 +36,17 @@ from llmir.targets.machine import Machine
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 OF_THE_LOADER = ("__tls_get_addr", "syscall", "sched_yield", "getauxval")
-"""What code may call besides `C_LIBRARY` and find in every C program on Linux."""
+"""What code may call besides `LIBC` and find in every C program on Linux."""
 LAST_ERROR = "llmir_last_error"
+
+
+@dataclass(frozen=True)
+class Written:
+    """The size of each file by its name, how many kinds of products the program has, and how many were tuned."""
+
+    files: dict[str, int]
+    products: int
+    tuned: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class CLibrary:
 
     The target is a name, with `+option` for what only some such processors have, or the path of a .toml file.
     `activation` is f32 or bf16, what products are computed in. With `linked` a shared library is made, else an object.
+    `measured` are schedules that are better than the target's, by kind of product.
     UsageError for a name that C would not take, InputError for a target that cannot be compiled for.
     """
 
@@ -49,6 +64,7 @@ class CLibrary:
     kv_cache: str = "f16"
     activation: str = "f32"
     linked: bool = True
+    measured: Mapping[str, Schedules] = field(default_factory=dict[str, Schedules])
 
     def __post_init__(self) -> None:
         if not IDENTIFIER.fullmatch(self.name):
@@ -93,15 +109,17 @@ class CLibrary:
         if self.linked:
             find_linker(self.machine)
 
-    def write(self, program: Program, folder: Path) -> dict[str, int]:
-        """Write the files into a folder, all of them or none; the size of each.
+    def write(self, program: Program, folder: Path) -> Written:
+        """Write the files into a folder, all of them or none.
 
         OutputError when the folder is something else or cannot be written, UnsupportedProgram names what has no
         kernel, InputError what else cannot be compiled.
         """
         linker = find_linker(self.machine) if self.linked else None
         store, lowered = program.weights.view(), program.module.clone()
-        lower_to_steps(lowered, store, self.target, self.kv_cache, self.activation)
+        lower_to_steps(lowered, store, self.target, self.kv_cache, self.activation, self.measured)
+        kinds = {op.kind for op in lowered.walk() if isinstance(op, MatmulOp)}
+        tuned = {kind for kind in kinds - set(given_schedules(program.module)) if str(kind) in self.measured}
         model, data = self._compiled(lowered, store)
         with new_folder(folder, self.files) as work:
             (work / self._object).write_bytes(data)
@@ -112,11 +130,12 @@ class CLibrary:
             write_packed(work / self._weights, model.key, size, packed_parts(lowered, store))
             header = c_header(model, self.machine, program.name, " ".join(self.link_options(data)))
             (work / self.header).write_text(header, encoding="utf-8")
-        return {name: (folder / name).stat().st_size for name in (self.code, self.header, self._weights)}
+        sizes = {name: (folder / name).stat().st_size for name in (self.code, self.header, self._weights)}
+        return Written(sizes, len(kinds), len(tuned))
 
     def link_options(self, data: bytes) -> list[str]:
         """What a C program is linked with, to use an object file."""
-        more = set(undefined_symbols(data)) - set(C_LIBRARY) - set(OF_THE_LOADER)
+        more = set(undefined_symbols(data)) - set(LIBC) - set(OF_THE_LOADER)
         code = f"-l{self.name}" if self.linked else self._object
         return [code, *(["-lm"] if more else []), "-pthread"]
 

@@ -21,7 +21,7 @@ from llmir.frontends.config_reader import ConfigReader
 from llmir.frontends.decoder import Decoder, Source, build_module
 from llmir.program.absent import absent_store, mark_absent
 from llmir.program.files import read_bytes
-from llmir.program.folder import CONFIG, companions
+from llmir.program.folder import CONFIG, INDEX, SINGLE, companions
 from llmir.program.program import Program
 from llmir.program.safetensors_file import open_safetensors
 from llmir.program.store import WeightStore
@@ -43,12 +43,6 @@ ARCHITECTURES: dict[str, Callable[[ConfigReader], Decoder]] = {
     "OPTForCausalLM": opt.read_config,
 }
 """What reads the config.json of each architecture, by its class in `transformers`."""
-INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
-
-
-def is_huggingface(path: Path) -> bool:
-    """True for a folder with a config.json."""
-    return (path / CONFIG).is_file()
 
 
 def open_huggingface(path: Path, *, weights: bool = True) -> Program:

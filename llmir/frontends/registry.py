@@ -9,11 +9,11 @@ from llmir.dialects.llm.flattened import is_flattened
 from llmir.errors import InputError, UnknownArchitecture
 from llmir.frontends.gguf import open_gguf
 from llmir.frontends.gguf_tensors import open_gguf_tensors
-from llmir.frontends.huggingface import is_huggingface, open_huggingface
+from llmir.frontends.huggingface import open_huggingface
 from llmir.frontends.mllm_file import open_mllm
 from llmir.frontends.mllm_ir import open_mllm_ir
 from llmir.frontends.tensor_file import is_tensor_folder, open_tensor_file
-from llmir.program.folder import is_program
+from llmir.program.folder import is_huggingface, is_program
 from llmir.program.program import Program, open_program, open_program_text
 
 EXPECTED = (

@@ -22,9 +22,9 @@ from llmir.dialects.llm.storage import storage_type
 from llmir.dialects.llm.types import FLOATS, QuantizedTensorType
 from llmir.dialects.llm.weights import WeightOp
 from llmir.errors import InputError
-from llmir.frontends.huggingface import INDEX, SINGLE, open_tensors
+from llmir.frontends.huggingface import open_tensors
 from llmir.passes.remarks import NOT_QUANTIZED, remark
-from llmir.program.folder import companions
+from llmir.program.folder import INDEX, SINGLE, companions
 from llmir.program.program import Program
 from llmir.program.safetensors_file import open_safetensors
 from llmir.program.store import WeightStore

@@ -6,9 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from llmir.errors import InputError
@@ -65,8 +62,15 @@ class Prompting:
         """A user's message in the model's chat template; InputError when there is none or it fails."""
         if self.template is None:
             raise InputError(f"{self.source}: has no chat template; give the prompt without --chat")
+        from jinja2 import TemplateError  # a prompt without --chat is not to wait for it
+        from jinja2.ext import loopcontrols
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        def fail(message: str) -> None:
+            raise TemplateError(message)
+
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-        cast(dict[str, Any], environment.globals)["raise_exception"] = _raise
+        cast(dict[str, Any], environment.globals)["raise_exception"] = fail
         try:
             return environment.from_string(self.template).render(
                 messages=[{"role": "user", "content": message}],
@@ -143,7 +147,3 @@ def json_object(program: Described, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as e:
         raise InputError(f"{program.name}: {name} is not JSON: {e}") from e
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def _raise(message: str) -> None:
-    raise TemplateError(message)

@@ -96,12 +96,22 @@ def check_replaceable(path: Path, ours: Sequence[str]) -> None:
     if not path.exists():
         return
     if not (path / ours[0]).is_file():
-        raise OutputError(f"{path}: exists and is not an LLMIR program (it has no {ours[0]}); choose another output")
+        raise OutputError(
+            f"{path}: is {_what_is_there(path)}, expected a new folder, or one with {ours[0]}, which is replaced"
+        )
     if Path.cwd().is_relative_to(path.resolve()):
         raise OutputError(f"{path}: the current folder cannot be replaced; run from outside it")
     for inner in sorted(path.iterdir()):
         if inner.is_dir() or inner.name not in ours:
             raise OutputError(f"{path}: holds {inner.name}, which would be lost; choose another output")
+
+
+def _what_is_there(path: Path) -> str:
+    """A path that exists in words: `a folder with a.txt, b.txt, ...`."""
+    if not path.is_dir():
+        return "a file"
+    names = sorted(inner.name for inner in path.iterdir())
+    return f"a folder with {', '.join([*names[:3], *(['...'] if names[3:] else [])])}" if names else "an empty folder"
 
 
 def sync(path: Path) -> None:

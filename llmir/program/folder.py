@@ -1,11 +1,8 @@
-"""A program's folder as files: what may be in it, without reading what its text says."""
+"""Folders of models as files: what may be in them, without reading what it says."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from llmir.program.files import read_bytes
 
@@ -16,6 +13,8 @@ COMPANIONS = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE, GENERATION_CON
 """Files a model may come with; they travel with the program unchanged."""
 FILES = (MANIFEST, MODEL, WEIGHTS, *COMPANIONS)
 """Every file a program folder can hold."""
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+"""Weights in a Hugging Face folder: what says which files they are in, or the one file."""
 
 
 def is_program(path: Path) -> bool:
@@ -23,34 +22,11 @@ def is_program(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
+def is_huggingface(path: Path) -> bool:
+    """True for a folder with a config.json."""
+    return (path / CONFIG).is_file()
+
+
 def companions(folder: Path) -> dict[str, bytes]:
     """The files of `COMPANIONS` that are in a folder."""
     return {n: read_bytes(folder / n, "part of the model") for n in COMPANIONS if (folder / n).is_file()}
-
-
-@dataclass(frozen=True)
-class ProgramFolder:
-    """A program that was not opened: its name and companion files, as `Program` has them."""
-
-    path: Path
-    name: str
-    files: dict[str, bytes]
-
-    @staticmethod
-    def of(path: Path) -> ProgramFolder:
-        """The folder at a path, which `is_program`; InputError when a file cannot be read."""
-        return ProgramFolder(path, str(path), companions(path))
-
-    def identity(self) -> bytes | None:
-        """What tells its text and values from others', without reading the values; None when that cannot be told.
-
-        That is the text, the manifest's fingerprint of the values, and size and time of the file that holds them.
-        """
-        try:
-            text, status = (self.path / MODEL).read_bytes(), (self.path / WEIGHTS).stat()
-            manifest: Any = json.loads((self.path / MANIFEST).read_bytes())
-            return b"\0".join(
-                [text, str(manifest["fingerprint"]).encode(), f"{status.st_size} {status.st_mtime_ns}".encode()]
-            )
-        except (OSError, ValueError, RecursionError, KeyError, TypeError):
-            return None

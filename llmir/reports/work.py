@@ -8,6 +8,7 @@ from fractions import Fraction
 from xdsl.dialects import func
 from xdsl.ir import Block, Operation
 
+from llmir.backends.native.cache_layout import CacheLayout
 from llmir.dialects.llm.mixture import CombineOp, DispatchOp, RouteOp
 from llmir.dialects.llm.model import AttentionOp, EmbeddingOp, LinearOp
 from llmir.dialects.llm.quantization import QuantizedMatmulOp, shape_of
@@ -17,27 +18,44 @@ from llmir.reports.sizes import size_report
 
 
 @dataclass(frozen=True)
-class TokenWork:
-    """What one token costs behind `context` others.
+class CachedKeys:
+    """An attention's keys, and as many values, of which a token sees those of `window` tokens (None: of all)."""
 
-    `weight_bytes` are the stored bytes of all weights but tables from which it takes one row; `cache_elements` the
-    keys and values it reads; `products` the multiplications of its linear layers, head included. Of a mixture's
-    experts a token visits top_k, and so many count.
+    heads: int
+    head_dim: int
+    window: int | None
+
+    def bytes(self, context: int, element: str) -> int:
+        """What a token behind `context` others reads, its own included, with scales where the element has them."""
+        seen = context + 1 if self.window is None else min(context + 1, self.window)
+        return 2 * self.heads * seen * CacheLayout(self.head_dim, element).token_bytes
+
+
+@dataclass(frozen=True)
+class TokenWork:
+    """What one token costs.
+
+    `weight_bytes` are the stored bytes of all weights but tables from which it takes one row; `cached` what it may read
+    of the cache; `products` the multiplications of its linear layers, head included. Of a mixture's experts a token
+    visits top_k, and so many count.
     """
 
-    context: int
     weight_bytes: int
-    cache_elements: int
+    cached: tuple[CachedKeys, ...]
     products: int
 
+    def cache_bytes(self, context: int, element: str) -> int:
+        """Bytes of keys and values that it reads behind `context` others, in a cache of an element."""
+        return sum(keys.bytes(context, element) for keys in self.cached)
 
-def token_work(program: Program, context: int) -> TokenWork:
+
+def token_work(program: Program) -> TokenWork:
     """Count it. Functions are taken to be called once for a token, as blocks are."""
     bits = {tensor.name: tensor.bits for tensor in size_report(program).tensors}
     shares = _shares(program)
     read: dict[str, Fraction] = {}
     products = Fraction(0)
-    cached = 0
+    cached: list[CachedKeys] = []
     for op, share in shares.items():
         match op:
             case LoadWeightOp():
@@ -49,12 +67,11 @@ def token_work(program: Program, context: int) -> TokenWork:
                 products += share * n * k
             case AttentionOp():
                 _, heads, size = shape_of(op.key)
-                seen = context + 1 if op.window is None else min(context + 1, op.window.value.data)
-                cached += 2 * seen * heads * size
+                cached.append(CachedKeys(heads, size, None if op.window is None else op.window.value.data))
             case _:
                 pass
     weight_bits = sum(share * bits[name] for name, share in read.items())
-    return TokenWork(context, int(weight_bits / 8), cached, int(products))
+    return TokenWork(int(weight_bits / 8), tuple(cached), int(products))
 
 
 def _shares(program: Program) -> dict[Operation, Fraction]:

@@ -18,19 +18,9 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from llmir.dialects.kernel_access import ARENA_ALIGNMENT, memref, row_bytes
-from llmir.dialects.kernel_steps import (
-    ARGUMENTS,
-    BufferOp,
-    CacheAtOp,
-    CacheOp,
-    LoopOp,
-    RopeTableOp,
-    StepOp,
-    TableAtOp,
-    ViewOp,
-    WeightAtOp,
-)
+from llmir.dialects.kernel_access import aligned, memref, row_bytes
+from llmir.dialects.kernel_steps import ARGUMENTS, BufferOp, CacheAtOp, LoopOp, StepOp, TableAtOp, ViewOp, WeightAtOp
+from llmir.dialects.kernel_symbols import CacheOp, RopeTableOp
 from llmir.dialects.kernel_types import COLUMNS, HEADS, PRIVATE, REPLICATED, ROWS, SHARED, TABLES, SplitAttr, TilesType
 from llmir.dialects.llm.model import RopeOp
 from llmir.dialects.llm.weights import LoadWeightOp
@@ -168,7 +158,7 @@ class StepBuilder:
     def memory(self, type: MemRefType[Attribute], name: str | None) -> SSAValue:
         """A new buffer of a type."""
         op = BufferOp(type, self._next)
-        self._next += -(-row_bytes(type) // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
+        self._next += aligned(row_bytes(type))
         op.output.name_hint = name
         self.add(op)
         return op.output

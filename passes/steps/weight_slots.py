@@ -9,8 +9,8 @@ from typing import cast
 from xdsl.dialects.builtin import FloatAttr, MemRefType, NoneAttr, StringAttr, SymbolRefAttr, TensorType, f32
 from xdsl.ir import Attribute
 
-from llmir.dialects.kernel_access import ARENA_ALIGNMENT
-from llmir.dialects.kernel_steps import WeightOp
+from llmir.dialects.kernel_access import aligned
+from llmir.dialects.kernel_symbols import WeightOp
 from llmir.dialects.kernel_types import WEIGHTS, RowsAttr, TilesType
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.formats.quantized import QuantizedFormat
@@ -59,7 +59,7 @@ class Slot:
     def bytes(self) -> int:
         """Of one layer, whole cache lines."""
         size = self.type.size if isinstance(self.type, TilesType) else 4 * self.type.get_shape()[0]
-        return -(-size // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
+        return aligned(size)
 
 
 class WeightSlots:

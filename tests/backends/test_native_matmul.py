@@ -14,7 +14,8 @@ from native_matmul import Case, activation_format, expected, multiply
 from native_weights import CHANNEL, F32, FORMS, formats, group, random_weight, unit_scales
 
 from llmir.backends.native.builder import ModuleBuilder
-from llmir.backends.native.kernels.matmul import Matmul, Schedule, spread_stride
+from llmir.backends.native.kernels.matmul import Matmul
+from llmir.backends.native.kernels.matmul_spec import Schedule, spread_stride
 from llmir.backends.numpy.quantized_kernels import integer_matmul
 from llmir.formats.elements import Integer, element
 from llmir.formats.gguf_layouts import BLOCKS

@@ -10,16 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from native import run
+from native_kernels import other_machines
 from native_matmul import Quantized, activation_format, public, quantize
 
 from llmir.backends.native.builder import ModuleBuilder
-from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows, RowRanges, SumRows
+from llmir.backends.native.kernels.float_rows import RoundRows, SumRows
+from llmir.backends.native.kernels.quantize_rows import QuantizeRows
+from llmir.backends.native.kernels.row_ranges import RowRanges
 from llmir.formats.elements import Integer
 from llmir.formats.granularity import Granularity
 from llmir.formats.quantized import POWER_OF_TWO, QuantizedArray, QuantizedFormat
 from llmir.semantics.fused import encode
 from llmir.semantics.quantization import quantize as definition
 from llmir.targets.host import host_machine
+from llmir.targets.machine import Machine
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 FORMS: dict[str, QuantizedFormat] = {
@@ -64,22 +68,62 @@ def sum_group_of(form: QuantizedFormat, k: int, rng: np.random.Generator) -> int
     return int(rng.choice([g for g in (group, 16, 32, k) if g and (g == group or group is None or group % g == 0)]))
 
 
+def values(name: str, k: int, rng: np.random.Generator) -> Any:
+    """Rows [6, k] of all magnitudes; of zeros, of the least magnitudes there are, of ties between codes."""
+    x = rng.standard_normal((6, k)).astype(np.float32) * np.float32(10.0) ** rng.integers(-6, 6, (6, 1))
+    x = x.astype(np.float32)
+    x[1] = 0
+    x[2] *= np.float32(0) if "f16" in name else np.float32(1e-38)
+    if FORMS[name].scale == POWER_OF_TWO or "f16" in name:
+        x[2] = rng.standard_normal(k)
+    x[5] = rng.integers(-254, 253, k) / 2
+    x[5, ::8] = -128
+    return x
+
+
+def check_definition(chosen: Machine, name: str, k: int) -> None:
+    """A form's codes of such rows are those of the definition."""
+    rng = np.random.default_rng(len(name))
+    form = FORMS[name]
+    x = values(name, k, rng)
+    spec = QuantizeRows(k, sum_group_of(form, k, rng), form)
+    found = quantize(ModuleBuilder(chosen), spec, x)
+    check(found, definition(x, result=form, scale_rounding=form.scale_rounding))
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_is_the_definition(name: str) -> None:
-    rng = np.random.default_rng(len(name))
     for k in (1, 33, 300, 577):
-        form = FORMS[name]
-        x = rng.standard_normal((5, k)).astype(np.float32) * np.float32(10.0) ** rng.integers(-6, 6, (5, 1))
-        x = x.astype(np.float32)
-        x[1] = 0
-        x[2] *= np.float32(0) if "f16" in name else np.float32(1e-38)
-        if form.scale == POWER_OF_TWO or "f16" in name:
-            x[2] = rng.standard_normal(k)
-        spec = QuantizeRows(k, sum_group_of(form, k, rng), form)
-        check(
-            quantize(ModuleBuilder(host_machine()), spec, x),
-            definition(x, result=form, scale_rounding=form.scale_rounding),
-        )
+        check_definition(host_machine(), name, k)
+
+
+@pytest.mark.parametrize("name", FORMS)
+@other_machines
+def test_every_machine_gives_the_same(chosen: Machine, name: str) -> None:
+    check_definition(chosen, name, 331 if name == "groups of 300" else 135)
+
+
+@other_machines
+def test_other_kernels_on_every_machine(chosen: Machine) -> None:
+    """Constant scales, one scale from ranges of rows, rounding to bf16 (to nearest even), sums."""
+    m, rng = ModuleBuilder(chosen), np.random.default_rng(7)
+    x = (rng.standard_normal((5, 70)) * np.array([[1, 2, 0.1, 7, 3]]).T).astype(np.float32)
+    form = activation_format(None, "ui8", tensor=True, zero_point=Integer(8, False))
+    constants: dict[str, Any] = {"scale": np.array([0.017], np.float32), "zero_point": np.array([120])}
+    static = QuantizeRows(70, 32, form, scale=0.017, zero_point=120)
+    check(quantize(m, static, x), definition(x, result=form, **constants))
+    spec, finder = QuantizeRows(70, 35, form, ranges=True), RowRanges(70, symmetric=False)
+    ranges, q = np.zeros((5, 2), np.float32), np.zeros((5, 70), np.int8)
+    s, sums = np.zeros((5, 2), np.float32), np.zeros((5, 2), np.int32)
+    run(m, public(m, finder.emit(m)), x, ranges, 0, 5)
+    run(m, public(m, spec.emit(m)), x, q, s, sums, 0, 5, ranges, 5)
+    check(Quantized(q, s, sums, spec), definition(x, result=form))
+    x[0] = (np.arange(70, dtype=np.uint32) << 15 | 0x3F80_0000).view(np.float32)  # every other one is a tie
+    rounded, of_rows = np.zeros((5, 72), BF16), np.zeros((5, 3), np.float32)
+    run(m, public(m, RoundRows(70, 32, natural=True).emit(m)), x, rounded.view(np.int16), of_rows, 0, 5)
+    np.testing.assert_array_equal(rounded[:, :70], x.astype(BF16))
+    exact = np.add.reduceat(rounded[:, :70].astype(np.float64), [0, 32, 64], axis=1)
+    np.testing.assert_allclose(of_rows, exact, rtol=1e-5, atol=1e-4)
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(-60, 60))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tiny_models import softmax
 
 from llmir.errors import InputError, UsageError
-from llmir.evaluation.sampling import Sampler, Sampling, candidates
+from llmir.evaluation.sampling import LogitKernels, Sampler, Sampling, candidates
 
 DRAWS = 20_000
 LOGITS = np.random.default_rng(0).standard_normal(12).astype(np.float32) * 2
@@ -131,6 +131,96 @@ def filtered_fast(logits: NDArray[np.float32], sampling: Sampling) -> NDArray[np
         p = only(p, list(order[: sampling.top_k]))
     before = np.cumsum(p[order]) - p[order]
     return only(p, list(order[before < sampling.top_p])) if sampling.top_p < 1 else p
+
+
+class Float32Kernels:
+    """Largest logits, and probabilities that are a little off: those of every other token are too large."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def top_k(self, logits: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        self.calls.append("top_k")
+        return np.lexsort((np.arange(len(logits)), -logits))[:count]
+
+    def softmax(self, logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+        self.calls.append("softmax")
+        p = softmax(logits.astype(np.float64) / temperature)
+        return (p * (1 + 3e-6 * (-1.0) ** np.arange(len(p)))).astype(np.float32)
+
+
+class Places:
+    """Numbers that are drawn one after the other."""
+
+    def __init__(self, numbers: list[float]):
+        self._numbers = iter(numbers)
+
+    def random(self) -> float:
+        return next(self._numbers)
+
+
+def chosen(
+    logits: NDArray[np.float32], sampling: Sampling, places: list[float], kernels: LogitKernels | None
+) -> list[int]:
+    sampler = Sampler(sampling, kernels)
+    sampler._random = Places(places)  # pyright: ignore
+    return [sampler.choose(logits) for _ in places]
+
+
+filters = st.sampled_from([{}, {"top_k": 5}, {"top_p": 0.5}, {"top_p": 0.9, "min_p": 0.1}, {"top_k": 9, "top_p": 0.7}])
+
+
+@given(some_logits, temperatures, filters, st.integers(0, 1000))
+def test_kernels_choose_the_same_tokens(
+    logits: NDArray[np.float32], temperature: float, given: dict[str, float], seed: int
+) -> None:
+    sampling = Sampling(temperature, seed=seed, **given)  # pyright: ignore[reportArgumentType]
+    plain, quick = Sampler(sampling), Sampler(sampling, Float32Kernels())
+    assert [plain.choose(logits) for _ in range(20)] == [quick.choose(logits) for _ in range(20)]
+    ids, p = candidates(logits, sampling)
+    same_ids, same_p = candidates(logits, sampling, Float32Kernels())
+    assert ids.tolist() == same_ids.tolist()
+    np.testing.assert_allclose(same_p, p, rtol=1e-14)
+
+
+@pytest.mark.parametrize("tokens", [4, 5, 300, 1000])
+def test_kernels_do_not_decide_at_a_boundary(tokens: int) -> None:
+    """Where a token ends the next one begins, whatever float32 has there."""
+    logits = np.zeros(tokens, np.float32)
+    ends = np.arange(0, tokens + 1) / tokens
+    places = [float(p) for end in ends for p in (end - 1e-7, end + 1e-7) if 0 <= p < 1]
+    ids = [min(int(p * tokens), tokens - 1) for p in places]
+    assert chosen(logits, Sampling(1.0), places, Float32Kernels()) == ids
+
+
+@pytest.mark.parametrize("tokens", [4, 512])
+@pytest.mark.parametrize("off", [-1e-7, 1e-7])
+def test_kernels_do_not_decide_the_end_of_a_nucleus(tokens: int, off: float) -> None:
+    """A half of tokens that are alike reaches a half, and not more."""
+    logits = np.zeros(tokens, np.float32)
+    ids, _ = candidates(logits, Sampling(1.0, top_p=0.5 + off), Float32Kernels())
+    assert len(ids) == tokens // 2 + (off > 0)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "used"),
+    [
+        (Sampling(1.0), ["softmax"]),
+        (Sampling(1.0, top_k=40), ["top_k"]),
+        (Sampling(1.0, top_k=5000), []),
+        (Sampling(1.0, top_p=0.9), ["softmax"]),
+        (Sampling(1.0, top_k=40, top_p=0.9), ["top_k"]),
+        (Sampling(1.0, min_p=0.1), []),
+        (Sampling(1e-4), []),
+        (Sampling(0.0), []),
+    ],
+)
+def test_kernels_are_used(sampling: Sampling, used: list[str]) -> None:
+    """For large vocabularies, where they are quicker."""
+    kernels = Float32Kernels()
+    logits = np.random.default_rng(0).standard_normal(50_000).astype(np.float32)
+    assert Sampler(sampling, kernels).choose(logits) == Sampler(sampling).choose(logits)
+    assert kernels.calls == used
 
 
 def test_seed() -> None:

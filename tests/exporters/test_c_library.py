@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ import architectures
 import numpy as np
 import pytest
 from c_programs import ARM_GCC, ARM_ROOT, built, compiled, needs_arm, needs_gcc, said
-from tiny_models import config_of, folder_bytes, huggingface_folder, random_weights, reference_logits
+from native_programs import distance, quantized
+from tiny_models import config_of, folder_bytes, huggingface_folder, random_weights, reference_logits, status_of
 
 from llmir.backends.native.packed_file import FIXED_BYTES, header_bytes
+from llmir.backends.native.program_cache import ProgramCache
 from llmir.errors import InputError, OutputError, UnsupportedProgram, UsageError
 from llmir.exporters.c_library import CLibrary
 from llmir.frontends.registry import open_runnable
+from llmir.passes.native import compile_native
 from llmir.passes.pipeline import Pipeline, compile_numpy
+from llmir.targets.host import host_machine
 
 CONFIG = config_of()
 IDS = [11, 200, 3, 77, 42]
@@ -131,6 +136,75 @@ def test_arm(model: Path, tmp_path: Path, target: str) -> None:
     check_matmul(built(folder, tmp_path / "matmul", ARM_GCC, "matmul.c"), folder, [*emulator, "-cpu", "max"])
     wanted = {"arm-neon-dotprod": ("dotprod", "fullfp16"), "arm-i8mm": ("dotprod", "fullfp16", "i8mm", "bf16")}[target]
     assert old.error in [f"model_init: this processor has not {f}, which code for {target} needs" for f in wanted]
+
+
+# -- quantized inputs --
+
+STEPS = 5e-2
+"""Some codes one step away, of the largest logit."""
+
+
+def coded(scheme: str, folder: Path, target: str | None = None) -> Path:
+    """What `llmir compile` makes of a program with quantized weights and inputs; kept for other tests."""
+    out = folder / f"compiled-{scheme}-{target}"
+    if not out.exists():
+        source = folder / scheme
+        if not source.exists():
+            quantized(folder, scheme).save(source)
+        command = ["compile", source, "-o", out, "--kv-cache", "f32", "--target", target or host_machine().name]
+        assert status_of([str(part) for part in command]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("coded")
+
+
+@cache
+def session_says(scheme: str, folder: Path) -> tuple[list[int], np.ndarray]:
+    """Tokens of a session in Python, and the last one's logits. Those of NumPy differ where a code is another one."""
+    made = quantized(folder, scheme)
+    with compile_native(made.module, made.weights, threads=2, kv_cache="f32", cache=ProgramCache(folder)) as native:
+        text = native.new_cache(64)
+        logits = native.head(native.backbone(IDS, 0, text))[-1]
+        tokens = [int(logits.argmax())]
+        while len(tokens) < COUNT:
+            logits = native.decode(tokens[-1], len(IDS) + len(tokens) - 1, text)
+            tokens.append(int(logits.argmax()))
+        found = tokens, logits.copy()
+    numpy = compile_numpy(made.module, made.weights).logits([*IDS, *tokens[:-1]])[len(IDS) - 1 :]
+    assert np.mean(numpy.argmax(axis=1) == tokens) >= 0.8
+    assert distance(found[1], numpy[-1]) < STEPS
+    return found
+
+
+CODED = ["w4a8_g32", "w8a8_zero_points_static"]
+
+
+@needs_gcc
+@pytest.mark.parametrize("scheme", CODED)
+def test_quantized_inputs(models: Path, tmp_path: Path, scheme: str) -> None:
+    """A C program gets the bits that Python gets, however the text is split and with any number of threads."""
+    folder = coded(scheme, models)
+    program = built(folder, tmp_path / "greedy")
+    for threads, split in ((1, 0), (2, 3)):
+        got = said(program, folder, IDS, COUNT, threads=threads, split=split)
+        tokens, logits = session_says(scheme, models)
+        assert got.tokens == tokens
+        assert np.array_equal(np.array(got.logits, np.float32), logits)
+
+
+@needs_arm
+@pytest.mark.parametrize(("target", "scheme"), [("arm-neon-dotprod", CODED[0]), ("arm-i8mm", CODED[1])])
+def test_quantized_inputs_on_arm(models: Path, tmp_path: Path, target: str, scheme: str) -> None:
+    """The same tokens; logits differ as float sums of other vectors do."""
+    folder = coded(scheme, models, target)
+    program = built(folder, tmp_path / "greedy", ARM_GCC)
+    got = said(program, folder, IDS, COUNT, threads=2, through=["qemu-aarch64", "-L", ARM_ROOT, "-cpu", "max"])
+    tokens, logits = session_says(scheme, models)
+    assert got.tokens == tokens
+    assert distance(np.array(got.logits), logits) < STEPS
 
 
 @needs_gcc
@@ -418,7 +492,7 @@ def test_others_files_are_not_replaced(library: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"holds main\.c, which would be lost"):
         wanted.check(folder)
     (folder / "model.weights").unlink()
-    with pytest.raises(OutputError, match=r"it has no model\.weights"):
+    with pytest.raises(OutputError, match=r"expected a new folder, or one with model\.weights"):
         wanted.check(folder)
 
 
@@ -450,7 +524,9 @@ def test_names_that_c_does_not_take(name: str) -> None:
 def test_systems_there_are_no_numbers_for(tmp_path: Path) -> None:
     table = 'name = "win"\ndescription = "x"\n[machine]\ntriple = "x86_64-pc-windows-msvc"\ncpu = "generic"\n'
     (tmp_path / "win.toml").write_text(table + "register_bytes = 16\nregisters = 16\n")
-    with pytest.raises(InputError, match="win.toml' is x86_64-pc-windows-msvc, expected Linux on one of x86_64, aarch64"):
+    with pytest.raises(
+        InputError, match=r"win\.toml' is x86_64-pc-windows-msvc, expected Linux on one of x86_64, aarch64"
+    ):
         CLibrary(str(tmp_path / "win.toml"))
 
 

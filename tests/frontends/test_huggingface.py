@@ -21,9 +21,10 @@ from tiny_models import (
 from xdsl.dialects.builtin import NoneAttr
 
 from llmir.errors import InputError
-from llmir.frontends.huggingface import is_huggingface, open_huggingface, read_config
+from llmir.frontends.huggingface import open_huggingface, read_config
 from llmir.frontends.llama_family import LlamaConfig
 from llmir.passes.pipeline import compile_numpy
+from llmir.program.folder import is_huggingface
 from llmir.program.program import Program
 
 IDS = np.random.default_rng(1).integers(0, 259, 16)

@@ -21,8 +21,9 @@ from xdsl.utils.exceptions import VerifyException
 
 from llmir.backends.reference.interpreter import Reference
 from llmir.dialects.context import new_context
-from llmir.dialects.kernel_phases import MatmulOp
-from llmir.dialects.kernel_steps import BarrierOp, BufferOp, LoopOp, StepOp, WeightOp
+from llmir.dialects.kernel_products import MatmulOp
+from llmir.dialects.kernel_steps import BarrierOp, BufferOp, LoopOp, StepOp
+from llmir.dialects.kernel_symbols import WeightOp
 from llmir.dialects.kernel_types import RowsAttr, TilesType
 from llmir.dialects.llm.weights import weights
 from llmir.dialects.parser import parse_module
@@ -501,7 +502,23 @@ def test_refused_products() -> None:
     weight = "!llm.quantized_tensor<16x8xi8, scale=f32, symmetric=true>"
     out = "!llm.quantized_tensor<?x16xi8, scale=f32, symmetric=true>"
     scale = "{scale = dense<0.1> : tensor<1xf32>}"
+    mixed = "!llm.mixed_quantized_tensor<16x8x!llm.mixed<i8,i4>, scale=f32>"
+    columns = codes.replace("true>", "true, axis=1>")
     bodies = {
+        f"its weight is {mixed}": f"""
+  %w = llm.load_weight @m : {mixed}
+  %z = llm.linear(%x, %w) : ({x}, {mixed}) -> tensor<?x16xf32>""",
+        "tiles of floats are float32, float16, bfloat16, not float64": f"""
+  %w = llm.load_weight @d : tensor<16x8xf64>
+  %z = llm.linear(%x, %w) : ({x}, tensor<16x8xf64>) -> tensor<?x16xf32>""",
+        "its codes are not made by a quantize": f"""
+  %w = llm.load_weight @q : {weight}
+  %y = llm.quantized_matmul(%w, %w) : ({weight}, {weight}) -> tensor<16x16xf32>
+  %z = tensor.cast %y : tensor<16x16xf32> to tensor<?x16xf32>""",
+        "constant scales are one for the whole input": f"""
+  %w = llm.load_weight @q : {weight}
+  %c = llm.quantize(%x) {{scale = dense<0.1> : tensor<8xf32>}} : ({x}) -> {columns}
+  %z = llm.quantized_matmul(%c, %w) : ({columns}, {weight}) -> tensor<?x16xf32>""",
         "a product whose result is codes has no native kernel": f"""
   %w = llm.load_weight @q : {weight}
   %c = llm.quantize(%x) {scale} : ({x}) -> {codes}
@@ -527,6 +544,8 @@ def test_refused_products() -> None:
     for message, body in bodies.items():
         text = f"""
 llm.weight @q : {weight}
+llm.weight @m : {mixed}
+llm.weight @d : tensor<16x8xf64>
 llm.weight @p : tensor<16x8xi8>
 llm.weight @s : tensor<16xf32>
 llm.weight @w : tensor<16x8xf32>
@@ -545,6 +564,21 @@ func.func @backbone(%ids: tensor<?xi64>, %position: index) -> {x} attributes {{l
 """
         with pytest.raises(UnsupportedProgram, match=re.escape(message)):
             convert(parse_module(new_context(), text), TARGET)
+
+
+def test_refused_table(tmp_path: Path) -> None:
+    """Scales along a row do not fit into tiles."""
+    text = str(model_program(tmp_path, "llama").module)
+    table = "@model.embed_tokens.weight : tensor<259x128xf32>"
+    assert f"llm.weight {table}" in text
+    assert EMBED.endswith(table)
+    stored = "!llm.quantized_tensor<259x128xi8, scale=f32, symmetric=true, axis=1>"
+    changed = text.replace(table, table.replace("tensor<259x128xf32>", stored)).replace(
+        "(tensor<?xi64>, tensor<259x128xf32>)", f"(tensor<?xi64>, {stored})"
+    )
+    message = "'llm.embedding' has no native kernel: tiles need parameters that do not change along K"
+    with pytest.raises(UnsupportedProgram, match=re.escape(message)):
+        convert(parse_module(new_context(), changed), TARGET)
 
 
 INPUTS = {

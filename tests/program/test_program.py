@@ -143,17 +143,25 @@ def test_a_program_can_be_saved_over_the_one_it_was_opened_from(tmp_path: Path) 
     assert contents(tmp_path / "p") == before
 
 
-@pytest.mark.parametrize("kind", ["folder", "file", "empty folder"])
-def test_what_is_not_a_program_is_not_replaced(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (None, "a file"),
+        ([], "an empty folder"),
+        (["b", "a"], "a folder with a, b"),
+        (["d", "c", "b", "a"], r"a folder with a, b, c, \.\.\."),
+    ],
+)
+def test_what_is_not_a_program_is_not_replaced(names: list[str] | None, found: str, tmp_path: Path) -> None:
     path = tmp_path / "p"
-    if kind == "file":
+    if names is None:
         path.write_text("mine")
     else:
         path.mkdir()
-        if kind == "folder":
-            (path / "mine").write_text("mine")
+        for name in names:
+            (path / name).write_text("mine")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InputError, match=r"p: exists and is not an LLMIR program \(it has no llmir.json\)"):
+    with pytest.raises(InputError, match=f"p: is {found}, expected a new folder, or one with llmir.json, which"):
         program().save(path)
     assert sorted(tmp_path.rglob("*")) == before
 

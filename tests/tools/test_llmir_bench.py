@@ -15,13 +15,14 @@ from llmir.targets.machine import Machine
 
 Capture = pytest.CaptureFixture[str]
 PEAKS = Peaks(2, 2e10, 4e11, 1e11)
+CONFIG = config_of(max_position_embeddings=64)
+HEAD_DIM = CONFIG["head_dim"]
 OPTIONS = ["--prefill", "8", "--context", "4", "--context", "20", "--tokens", "3", "--repeats", "2", "--threads", "2"]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = config_of(max_position_embeddings=64)
-    return huggingface_folder(tmp_path_factory.mktemp("models") / "model", config)
+    return huggingface_folder(tmp_path_factory.mktemp("models") / "model", CONFIG)
 
 
 @pytest.fixture(autouse=True)
@@ -35,12 +36,25 @@ def peaks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bench(capsys: Capture, model: Path, *options: str) -> dict[str, Any]:
-    return llmir(capsys, "bench", model, "--backend", "numpy", *options, "--json").json()
+    return llmir(capsys, "bench", model, *options, "--json").json()
 
 
-def test_numbers(model: Path, capsys: Capture) -> None:
-    said = bench(capsys, model, *OPTIONS)
-    assert (said["backend"], said["backend_reason"], said["threads"]) == ("numpy", None, 2)
+CACHES = {
+    "numpy": (["--backend", "numpy"], 4 * HEAD_DIM),
+    "native": (["--backend", "native"], 2 * HEAD_DIM),
+    "auto f32": (["--kv-cache", "f32"], 4 * HEAD_DIM),
+    "native f8": (["--backend", "native", "--kv-cache", "f8"], HEAD_DIM),
+    "native i8": (["--backend", "native", "--kv-cache", "i8", "--activations", "bf16"], HEAD_DIM + 4),
+}
+"""Options, and the bytes of a token's keys in one head."""
+
+
+@pytest.mark.parametrize("case", CACHES)
+def test_numbers(case: str, model: Path, capsys: Capture) -> None:
+    options, head_bytes = CACHES[case]
+    said = bench(capsys, model, *options, *OPTIONS)
+    backend = case.split()[0].replace("auto", "native")
+    assert (said["backend"], said["backend_reason"], said["threads"], said["notes"]) == (backend, None, 2, [])
     assert said["read_bytes_per_second"] == PEAKS.read_bytes_per_second
     rows = said["measurements"]
     assert [(row["kind"], row["tokens"], row["context"]) for row in rows] == [
@@ -48,10 +62,10 @@ def test_numbers(model: Path, capsys: Capture) -> None:
         ("decode", 3, 4),
         ("decode", 3, 20),
     ]
-    program = open_model(str(model))
+    work = token_work(open_model(str(model)))
     for row in rows:
-        work = token_work(program, row["context"])
-        cache = 4 * work.cache_elements if row["kind"] == "decode" else 0
+        seen = row["context"] + 1 if row["kind"] == "decode" else 0
+        cache = 2 * seen * CONFIG["num_hidden_layers"] * CONFIG["num_key_value_heads"] * head_bytes
         weights = work.weight_bytes / (8 if row["kind"] == "prefill" else 1)
         assert row["bytes_per_token"] == weights + cache
         assert row["tokens_per_second"] >= row["median_tokens_per_second"] > 0
@@ -77,7 +91,7 @@ def test_table(model: Path, capsys: Capture) -> None:
 
 def test_lengths_fit_the_model(model: Path, capsys: Capture) -> None:
     """What is measured by default is what the model has positions for; what is asked for must fit."""
-    said = bench(capsys, model, "--repeats", "1", "--tokens", "2")
+    said = bench(capsys, model, "--backend", "numpy", "--repeats", "1", "--tokens", "2")
     assert [(row["kind"], row["context"]) for row in said["measurements"]] == [("decode", 16)]
     for option in (["--prefill", "65"], ["--context", "60", "--tokens", "5"]):
         done = llmir(capsys, "bench", model, *option)

@@ -33,7 +33,9 @@ def test_output_exists_and_is_no_program(command: str, model: Path, tmp_path: Pa
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
     options = W8 if command == "quantize" else ["-o"]
     message = llmir(capsys, command, model, *options, tmp_path / "photos").error()
-    assert message.startswith(f"{tmp_path}/photos: exists and is not an LLMIR program (it has no llmir.json);")
+    assert message == (
+        f"{tmp_path}/photos: is a folder with cat.jpg, expected a new folder, or one with llmir.json, which is replaced"
+    )
     assert tree(tmp_path) == ["photos", "photos/cat.jpg"]
 
 
@@ -43,7 +45,9 @@ def test_output_is_the_source_folder(command: str, tmp_path: Path, capsys: Captu
     model = huggingface_folder(tmp_path / "model")
     before = {name: (tmp_path / name).read_bytes() for name in tree(tmp_path) if (tmp_path / name).is_file()}
     options = W8 if command == "quantize" else ["-o"]
-    assert "exists and is not an LLMIR program" in llmir(capsys, command, model, *options, model).error()
+    message = llmir(capsys, command, model, *options, model).error()
+    assert message.startswith(f"{model}: is a folder with config.json, model.safetensors, ")
+    assert message.endswith(", expected a new folder, or one with llmir.json, which is replaced")
     after = {name: (tmp_path / name).read_bytes() for name in tree(tmp_path) if (tmp_path / name).is_file()}
     assert after == before
 
@@ -78,7 +82,8 @@ def test_output_without_a_name(
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert "exists and is not an LLMIR program" in llmir(capsys, "quantize", model, *W8, output).error()
+    message = llmir(capsys, "quantize", model, *W8, output).error()
+    assert message.endswith(", expected a new folder, or one with llmir.json, which is replaced")
     assert tree(tmp_path) == ["here"]
 
 

@@ -309,3 +309,27 @@ def test_process(model: Path, text: Path) -> None:
         assert done.stderr == ""
         results.append(json.loads(done.stdout))
     assert results[0]["perplexity"] == pytest.approx(results[1]["perplexity"], rel=1e-6)
+
+
+def test_what_was_left_out_is_said(tmp_path: Path, text: Path, capsys: Capture) -> None:
+    """Of the model and of the reference, which is named."""
+    extra = {"rope.inv_freq": random_weights(CONFIG)["model.norm.weight"]}
+    model = huggingface_folder(tmp_path / "model", CONFIG, random_weights(CONFIG) | extra)
+    options = ("--text", text, "--context", str(CONTEXT), "--backend", "numpy", "--reference", model)
+    note = "ignored 1 tensors that are not part of the architecture: rope.inv_freq"
+    done = llmir(capsys, "eval", model, *options)
+    assert done.err == f"llmir: note: {note}\nllmir: note: {model}: {note}\n"
+    assert llmir(capsys, "eval", model, *options, "--json").json()["notes"] == [note]
+    floats = llmir(capsys, "eval", model, *options, "--activations", "i8", "--json").json()["notes"]
+    assert floats[1] == (
+        "--activations i8: inputs of 15 of 15 layers stay floats, their weights are not quantized: "
+        "model.layers.0.self_attn.q_proj, model.layers.0.self_attn.k_proj, model.layers.0.self_attn.v_proj, ..."
+    )
+
+
+def test_inputs_of_some_layers_stay_floats(model: Path, text: Path, tmp_path: Path, capsys: Capture) -> None:
+    llmir(capsys, "quantize", model, "-q", "W8A16", "--group-size", "32", "-o", tmp_path / "w8")
+    options = ("--text", text, "--context", str(CONTEXT), "--backend", "numpy", "--activations", "i8", "--json")
+    assert llmir(capsys, "eval", tmp_path / "w8", *options).json()["notes"] == [
+        "--activations i8: inputs of 1 of 15 layers stay floats, their weights are not quantized: lm_head"
+    ]

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import architectures
 import pytest
 from tiny_models import config_of, huggingface_folder, llmir, random_weights
 
 from llmir.targets.host import FOLDER, OVERRIDE, PREFERENCE, machine, missing_features
-from llmir.tools.llmir import TARGET_VARIABLE
 
 HERE = [name for name in PREFERENCE if not missing_features(machine(name))]
 OPTIONS = ("--prompt", "abc", "-n", "6", "--backend", "native", "--json")
-
-
-@pytest.fixture(autouse=True)
-def unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the option sets is gone after a test."""
-    monkeypatch.setenv(OVERRIDE, "")
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +20,38 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return huggingface_folder(tmp_path_factory.mktemp("target") / "model", config, random_weights(config))
 
 
-def test_the_variable_is_the_one_machines_are_chosen_by() -> None:
-    assert TARGET_VARIABLE == OVERRIDE
+def test_the_option_goes_before_the_variable(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(OVERRIDE, "x86-none")
+    assert "unknown target 'x86-none'" in llmir(capsys, "run", model, *OPTIONS).error()
+    assert llmir(capsys, "run", model, *OPTIONS, "--target", HERE[0]).json()["backend"] == "native"
+    said = llmir(capsys, "bench", model, "--prefill", "4", "--repeats", "1", "--target", "x86-nil")
+    assert "unknown target 'x86-nil'" in said.error()
+
+
+@pytest.mark.parametrize("backend", ["numpy", "reference"])
+@pytest.mark.parametrize("command", ["run", "eval", "bench"])
+def test_other_backends_have_no_targets(
+    backend: str, command: str, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"run": ("--prompt", "abc"), "eval": ("--text", "demo"), "bench": ()}[command]
+    said = llmir(capsys, command, model, *options, "--backend", backend, "--target", HERE[0])
+    assert (said.status, said.out) == (2, "")
+    assert said.err == (
+        f"llmir: error: --target {HERE[0]}: the {backend} backend makes no code for a processor; "
+        f"leave the option out, or use the native backend\n"
+    )
+
+
+def test_no_target_where_native_code_cannot_run_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """NumPy would, but not for the target that is asked for."""
+    config = architectures.MODELS["mixtral"]
+    folder = huggingface_folder(tmp_path / "moe", config, architectures.random_weights(config))
+    said = llmir(capsys, "run", folder, "--prompt", "abc", "--target", HERE[0])
+    assert said.status == 1
+    assert f"{folder}: the native backend cannot run it: " in said.err
+    assert f"; --target {HERE[0]}: the numpy backend makes no code for a processor" in said.err
 
 
 @pytest.mark.parametrize(("scheme", "machines"), [("W8A8", HERE), ("W4A16", [HERE[0], HERE[-1]])])

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
+from unittest.mock import Mock
 
 import pytest
 from tiny_models import config_of, huggingface_folder, llmir
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp
 
 from llmir.backends.native.kernels.matmul import Matmul
 from llmir.dialects.context import new_context
-from llmir.dialects.kernel_schedule import SCHEDULES, ScheduleOfAttr
+from llmir.dialects.kernel_access import shape
+from llmir.dialects.kernel_products import MatmulOp
+from llmir.dialects.kernel_schedule import SCHEDULES, Schedule, ScheduleOfAttr, Schedules
 from llmir.dialects.parser import parse_module
 from llmir.frontends.registry import open_runnable
-from llmir.passes.convert_llm_to_kernel import convert
-from llmir.passes.native import lower_to_steps
+from llmir.passes import native
+from llmir.passes.native import compile_native
+from llmir.passes.program_timer import CompiledChoice, ProgramTimer
 from llmir.program.context import Progress
+from llmir.recipes.schemes import pipeline, recipe
+from llmir.targets.host import host_machine
 from llmir.tools import tune_command
 
 Capture = pytest.CaptureFixture[str]
@@ -61,6 +69,17 @@ def test_numbers(model: Path, capsys: Capture) -> None:
     assert measured["products"] == said["products"]
 
 
+def test_targets_are_tuned_for_on_their_own(model: Path, capsys: Capture) -> None:
+    said = llmir(capsys, "tune", model, "--threads", "1", "--target", "scalar", "--json").json()
+    assert said["machine"] == "scalar"
+    assert {p["source"] for p in said["products"]} == {"measured"}
+    again = llmir(capsys, "tune", model, "--threads", "1", "--target", "scalar", "--json").json()
+    assert {p["source"] for p in again["products"]} == {"kept"}
+    said = llmir(capsys, "tune", model, "--threads", "1", "--json").json()
+    assert said["machine"] != "scalar"
+    assert {p["source"] for p in said["products"]} == {"measured"}
+
+
 def test_table(model: Path, capsys: Capture) -> None:
     done = llmir(capsys, "tune", model, "--threads", "2")
     assert (done.status, done.err) == (0, "")
@@ -73,19 +92,86 @@ def test_table(model: Path, capsys: Capture) -> None:
     assert re.search(r"many +rows=\d+ columns=", kept.out)
 
 
-def test_ir_is_taken(model: Path, capsys: Capture) -> None:
-    done = llmir(capsys, "tune", model, "--print")
+@pytest.fixture
+def quantized(model: Path, tmp_path: Path) -> Path:
+    """A program whose products are of i8 codes, of which every field of a schedule may change."""
+    program = open_runnable(str(model))
+    pipeline(recipe("w4g32a8g32")).run(program)
+    program.save(tmp_path / "quantized")
+    return tmp_path / "quantized"
+
+
+@pytest.fixture
+def preferring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other schedules than the table's are faster, each kind of product has its own; so are whole steps with them."""
+
+    def seconds(_timer: object, matmuls: Sequence[Matmul], rows: int, _deadline: float) -> list[float]:
+        def of(m: Matmul) -> float:
+            many, short = rows > 1, m.layout.k == 128
+            wanted = (3 if short else 2, 16 if short else 2, 4 if short else 8, 0 if many else 2048 * (1 + short))
+            has = (m.schedule.rows, m.schedule.n_block, m.schedule.k_unroll, m.schedule.prefetch)
+            return 2.0 ** -sum(a == b for a, b in zip(wanted, has, strict=True)) * (2.0 if m.layout.tile < 32 else 1.0)
+
+        return [of(m) for m in matmuls]
+
+    def compiled(timer: ProgramTimer, schedules: Mapping[str, Schedules]) -> CompiledChoice:
+        return CompiledChoice(Mock(), Mock(), {rows: 1 / (1 + len(schedules)) for rows in timer.rows})
+
+    monkeypatch.setattr("llmir.backends.native.matmul_timer.MatmulTimer.seconds", seconds)
+    monkeypatch.setattr(ProgramTimer, "compiled", compiled)
+    monkeypatch.setattr(ProgramTimer, "compare", Mock())
+
+
+def schedules_of(steps: ModuleOp) -> dict[str, Schedules]:
+    """By kind of product, what the products of a module at kernel level have; those of a kind have the same."""
+    found: dict[tuple[str, bool], Schedule] = {}
+    for op in steps.walk():
+        if isinstance(op, MatmulOp):
+            place = str(op.kind), shape(op.output)[0] == 1
+            assert found.setdefault(place, op.schedule.schedule) == op.schedule.schedule
+            assert op.tiles.layout.tile == op.schedule.schedule.columns * host_machine().lanes
+    return {kind: Schedules(found[kind, True], found[kind, False]) for kind, _ in found}
+
+
+class Compiled(Exception):
+    """Raised where a program would be compiled, with its steps."""
+
+    def __init__(self, steps: ModuleOp):
+        self.steps = steps
+
+
+@pytest.mark.usefixtures("preferring")
+def test_printed_schedules_are_those_of_the_compiled_steps(
+    quantized: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept on this machine, or written into the program's text."""
+
+    def compile_steps(steps: ModuleOp, *_: object) -> None:
+        raise Compiled(steps)
+
+    monkeypatch.setattr(native, "compile_steps", compile_steps)
+    program = open_runnable(str(quantized))
+
+    def compiled() -> dict[str, Schedules]:
+        with pytest.raises(Compiled) as stopped:
+            compile_native(program.module, program.weights, threads=1)
+        return schedules_of(stopped.value.steps)
+
+    table = compiled()
+    done = llmir(capsys, "tune", quantized, "--rows", "1,16", "--print")
     assert (done.status, done.err) == (0, "")
     written = parse_module(new_context(), done.out)
-    entries = written.attributes[SCHEDULES]
-    assert all(isinstance(entry, ScheduleOfAttr) for entry in entries)  # type: ignore[attr-defined]
-    program = open_runnable(str(model))
-    module = program.module.clone()
-    lower_to_steps(module, program.weights, "x86-avx512-vnni")
-    given = program.module.clone()
-    given.attributes |= written.attributes
-    convert(given, "x86-avx512-vnni")
-    assert SCHEDULES not in given.attributes
+    entries = cast("ArrayAttr[ScheduleOfAttr]", written.attributes[SCHEDULES])
+    printed = {str(entry.kind): entry.schedules for entry in entries}
+    assert printed.keys() == table.keys()
+    assert len({*printed.values()}) > 1
+    assert all(printed[kind].one_row != table[kind].one_row for kind in table)
+    assert all(printed[kind].many_rows != table[kind].many_rows for kind in table)
+    assert compiled() == printed
+    monkeypatch.setenv("LLMIR_CACHE", str(tmp_path / "another"))
+    assert compiled() == table
+    program.module.attributes |= written.attributes
+    assert compiled() == printed
 
 
 def test_a_note_where_the_time_was_over(model: Path, capsys: Capture) -> None:
@@ -124,8 +210,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_options(case: str, model: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLMIR_MACHINE", "")  # which --target sets
+def test_bad_options(case: str, model: Path, capsys: Capture) -> None:
     options, status, message = BAD[case]
     done = llmir(capsys, "tune", model, *options)
     assert (done.status, done.out) == (status, "")

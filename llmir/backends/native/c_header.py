@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from llmir.backends.native.kernels.c_model import MOST_THREADS, MOST_TOKENS, CModel
+from llmir.backends.native.kernels.c_model import CModel
+from llmir.backends.native.kernels.c_model_create import MOST_TOKENS
+from llmir.backends.native.kernels.c_model_memory import MOST_THREADS
 from llmir.targets.machine import Machine
 
 

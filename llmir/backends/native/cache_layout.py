@@ -20,12 +20,10 @@ ELEMENT_BYTES = {"f32": 4, "f16": 2, "i8": 1, "f8E4M3FN": 1}
 
 @dataclass(frozen=True)
 class CacheLayout:
-    """Sizes of a layer's keys (or values); ValueError for an unknown element."""
+    """Sizes of a head's keys (or values); ValueError for an unknown element."""
 
-    kv_heads: int
     head_dim: int
     element: str
-    lanes: int
 
     def __post_init__(self) -> None:
         if self.element not in ELEMENT_BYTES:
@@ -43,11 +41,5 @@ class CacheLayout:
 
     @property
     def token_bytes(self) -> int:
-        """Bytes a token has in a head."""
+        """Bytes a token has in a head, a scale with them."""
         return self.head_dim * self.element_bytes + (4 if self.scaled else 0)
-
-    def bytes(self, capacity: int) -> int:
-        """Bytes of a layer's keys, and of its values; ValueError for a capacity that is no multiple of the lanes."""
-        if capacity % self.lanes:
-            raise ValueError(f"capacity is {capacity}, expected a multiple of {self.lanes}")
-        return self.kv_heads * capacity * self.token_bytes

@@ -7,12 +7,10 @@ from llmir.backends.native.jit import Library
 from llmir.backends.native.program_cache import ProgramCache, program_key
 from llmir.backends.native.schedule_cache import KeptSchedules, ScheduleCache
 from llmir.backends.native.session import NativeSession
-from llmir.program.folder import ProgramFolder
-from llmir.targets.host import host_machine
 from llmir.targets.machine import Machine
 
 
-def session_key(machine: Machine, identity: bytes, kv_cache: str, activation: str, schedules: KeptSchedules) -> str:
+def session_key(machine: Machine, identity: str, kv_cache: str, activation: str, schedules: KeptSchedules) -> str:
     """The key of a program with these options, and with the schedules that were found for the machine."""
     return program_key(machine, identity, kv_cache, activation, schedules.state)
 
@@ -25,17 +23,15 @@ def cached_session(cache: ProgramCache, key: str, machine: Machine, threads: int
     weights = cache.weights(compiled.weights, compiled.plan.weight_bytes, threads)
     if weights is None:
         return None
-    return NativeSession(compiled.plan, Library(compiled.object, machine), weights, threads)
+    session = NativeSession(compiled.plan, Library(compiled.object, machine), weights, threads)
+    session.notes.extend(compiled.notes)
+    return session
 
 
-def cached_folder(
-    folder: ProgramFolder, *, threads: int | None = None, kv_cache: str = "f16", activation: str = "f32"
+def cached_program(
+    identity: str, machine: Machine, *, threads: int | None = None, kv_cache: str = "f16", activation: str = "f32"
 ) -> NativeSession | None:
-    """The session of a program folder that `compile_native` was given the identity of, with these options."""
-    identity = folder.identity()
-    if identity is None:
-        return None
-    machine = host_machine()
+    """The session of a program that `compile_native` was given the identity of, with these options."""
     schedules = ScheduleCache().read(machine)
     key = session_key(machine, identity, kv_cache, activation, schedules)
     session = cached_session(ProgramCache(), key, machine, threads or usable_cores())

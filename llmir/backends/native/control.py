@@ -1,4 +1,5 @@
-"""The control block of a team of threads, as `kernels/team.py` reads and `workers.py` fills it: 32-bit words."""
+"""What compiled programs and sessions have in common: the control block of a team of threads, 32-bit words that
+`kernels/team.py` reads and `workers.py` fills, and names of functions."""
 
 from __future__ import annotations
 
@@ -26,3 +27,5 @@ PAUSES = 256
 """Pauses that are timed, to know how often to look."""
 RUN, WORKER, SPIN = "team_run", "team_worker", "team_spin"
 """Names of the team's functions."""
+TOP_K, SOFTMAX = "top_k", "softmax"
+"""Names of the functions that tokens are chosen by."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llmir.errors import InputError
 from llmir.targets.host import host_triple
-from llmir.targets.machine import Machine
+from llmir.targets.machine import Machine, architecture_of
 
 ARCHITECTURES = {"x86_64": "elf_x86_64", "aarch64": "aarch64linux", "riscv64": "elf64lriscv"}
 """Those there are numbers of the system's for, and what ld.lld calls them."""
@@ -18,12 +18,14 @@ ARCHITECTURES = {"x86_64": "elf_x86_64", "aarch64": "aarch64linux", "riscv64": "
 def find_linker(machine: Machine) -> list[str]:
     """The command that links for a machine, without files; InputError says what to install.
 
-    ld.lld links for all; the system's own ld and cc for its own architecture; for others the tools of a cross compiler.
+    ld.lld links for all; the system's own ld and cc for its own architecture, on Linux alone, as others make no ELF
+    files; for the rest the tools of a cross compiler.
     """
     architecture = machine.architecture
     if lld := shutil.which("ld.lld"):
         return [lld, "-m", ARCHITECTURES[architecture], "-shared"]
-    native = architecture == host_triple().split("-", maxsplit=1)[0]
+    host = host_triple()
+    native = architecture == architecture_of(host) and "linux" in host
     prefixes = [f"{architecture}-linux-gnu-", *([""] if native else [])]
     for prefix in prefixes:
         for tool, options in (("ld", ["-shared"]), ("gcc", ["-shared", "-nostdlib"]), ("cc", ["-shared", "-nostdlib"])):
@@ -31,7 +33,7 @@ def find_linker(machine: Machine) -> list[str]:
                 return [found, *options]
     wanted = "ld.lld, ld or cc" if native else f"ld.lld or {architecture}-linux-gnu-ld"
     raise InputError(
-        f"no linker for {architecture}: expected {wanted} on PATH; install LLD or binutils, "
+        f"no linker for Linux on {architecture}: expected {wanted} on PATH; install LLD or binutils, "
         "or write an object file (--emit object)"
     )
 

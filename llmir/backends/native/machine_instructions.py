@@ -7,20 +7,15 @@ times as many; others are left to the generic rule.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from xdsl.dialects import llvm
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, Operation
 
-from llmir.backends.native.builder import F32, I8, I16, I32, bits_of, element_of, lanes_of, vec
-from llmir.backends.native.vk_to_llvm import Lowering
-from llmir.dialects import vk
+from llmir.backends.native.lowering.function import Lowering, PairSums, Rule, Value
+from llmir.backends.native.vector_types import F32, I8, I16, I32, bits_of, element_of, lanes_of, vec
+from llmir.dialects.vk import instructions, threads
 from llmir.targets.machine import SATURATES_ABOVE, Machine
-
-Value = SSAValue
-Rule = Callable[[Lowering, Any], "Value | None"]
 
 
 def in_registers(w: Lowering, operands: tuple[Value, ...], do: Callable[[list[Value], int], Value]) -> Value:
@@ -44,7 +39,7 @@ def _whole_registers(type: Attribute) -> bool:
     return bits >= 128 and not bits & (bits - 1)
 
 
-def _vpdpbusd(w: Lowering, op: vk.Dot4Op) -> Value:
+def _vpdpbusd(w: Lowering, op: instructions.Dot4Op) -> Value:
     def do(parts: list[Value], bits: int) -> Value:
         total, unsigned, signed = parts
         words = [w.bitcast(v, total.type) for v in (unsigned, signed)]
@@ -58,16 +53,7 @@ MADDUBS = {128: "llvm.x86.ssse3.pmadd.ub.sw.128", 256: "llvm.x86.avx2.pmadd.ub.s
 MADDWD = {128: "llvm.x86.sse2.pmadd.wd", 256: "llvm.x86.avx2.pmadd.wd"}
 
 
-@dataclass
-class PairSums:
-    """Sums of pairs of products as i16, register by register, that are still to be added to i32 totals."""
-
-    total: Value
-    sums: list[Value]
-    count: int
-
-
-def _vpmaddubsw(w: Lowering, op: vk.Dot4Op) -> Value | None:
+def _vpmaddubsw(w: Lowering, op: instructions.Dot4Op) -> Value | None:
     """Pairs of products as i16, where those cannot saturate; else bytes as i16 first.
 
     Where dot products follow each other, as many pairs are summed as i16 as cannot overflow.
@@ -97,13 +83,13 @@ def _vpmaddubsw(w: Lowering, op: vk.Dot4Op) -> Value | None:
 I16_MAX = (1 << 15) - 1
 
 
-def _next_in_chain(op: vk.Dot4Op) -> vk.Dot4Op | None:
+def _next_in_chain(op: instructions.Dot4Op) -> instructions.Dot4Op | None:
     """The dot product that goes on where one ends, if nothing else needs its result."""
     use = next(iter(op.result.uses), None)
     if use is None or not op.result.has_one_use() or use.index != 0:
         return None
     following = use.operation
-    return following if isinstance(following, vk.Dot4Op) and following.parent is op.parent else None
+    return following if isinstance(following, instructions.Dot4Op) and following.parent is op.parent else None
 
 
 def _even_and_odd(w: Lowering, operands: list[Value], bits: int) -> Value:
@@ -118,7 +104,7 @@ def _even_and_odd(w: Lowering, operands: list[Value], bits: int) -> Value:
     return total
 
 
-def _sdot(w: Lowering, op: vk.Dot4Op) -> Value:
+def _sdot(w: Lowering, op: instructions.Dot4Op) -> Value:
     """Bytes above 127 less 128, and 128 times the sum of the signed bytes added: u s = (u - 128) s + 128 s."""
     signed_alike = op.largest < 128
 
@@ -139,28 +125,28 @@ def _sdot(w: Lowering, op: vk.Dot4Op) -> Value:
     return in_registers(w, (total, unsigned, signed), do)
 
 
-def _usdot(w: Lowering, op: vk.Dot4Op) -> Value:
+def _usdot(w: Lowering, op: instructions.Dot4Op) -> Value:
     def do(parts: list[Value], _: int) -> Value:
         return w.intrinsic("llvm.aarch64.neon.usdot.v4i32.v16i8", parts, parts[0].type)
 
     return in_registers(w, tuple(w.operands(op)), do)
 
 
-def _usmmla(w: Lowering, op: vk.MmlaOp) -> Value:
+def _usmmla(w: Lowering, op: instructions.MmlaOp) -> Value:
     def do(parts: list[Value], _: int) -> Value:
         return w.intrinsic("llvm.aarch64.neon.usmmla.v4i32.v16i8", parts, parts[0].type)
 
     return in_registers(w, tuple(w.operands(op)), do)
 
 
-def _bfdot(w: Lowering, op: vk.Dot2Op) -> Value:
+def _bfdot(w: Lowering, op: instructions.Dot2Op) -> Value:
     def do(parts: list[Value], _: int) -> Value:
         return w.intrinsic("llvm.aarch64.neon.bfdot.v4f32.v8bf16", parts, parts[0].type)
 
     return in_registers(w, tuple(w.operands(op)), do)
 
 
-def _vdpbf16ps(w: Lowering, op: vk.Dot2Op) -> Value:
+def _vdpbf16ps(w: Lowering, op: instructions.Dot2Op) -> Value:
     def do(parts: list[Value], bits: int) -> Value:
         return w.intrinsic(f"llvm.x86.avx512bf16.dpbf16ps.{bits}", parts, parts[0].type)
 
@@ -168,7 +154,7 @@ def _vdpbf16ps(w: Lowering, op: vk.Dot2Op) -> Value:
     return in_registers(w, (total, a, b), do)
 
 
-def _vpermps(w: Lowering, op: vk.LookupOp) -> Value:
+def _vpermps(w: Lowering, op: instructions.LookupOp) -> Value:
     """One vpermps takes sixteen f32, one vpermw thirty-two bf16: the table twice, so that bit 4 does not matter."""
     table, index = w.operands(op)
     wide = element_of(table.type) == F32
@@ -186,7 +172,7 @@ def _vpermps(w: Lowering, op: vk.LookupOp) -> Value:
     return in_registers(w, (index,), do)
 
 
-def _vpermps_blend(w: Lowering, op: vk.LookupOp) -> Value:
+def _vpermps_blend(w: Lowering, op: instructions.LookupOp) -> Value:
     """Two tables of eight f32, chosen from by bit 3; of bf16 a table of the low bytes and one of the high bytes."""
     table, index = w.operands(op)
     if element_of(table.type) != F32:
@@ -223,7 +209,7 @@ def _halves_by_bytes(w: Lowering, table: Value, index: Value, result: Attribute)
     return in_registers(w, (index,), do)
 
 
-def _tbl(w: Lowering, op: vk.LookupOp) -> Value:
+def _tbl(w: Lowering, op: instructions.LookupOp) -> Value:
     """Bytes of the table by number: the entry's first byte in each byte of a lane, and 0, 1, 2, 3 added."""
     table, index = w.operands(op)
     width = bits_of(element_of(table.type)) // 8
@@ -239,7 +225,7 @@ def _tbl(w: Lowering, op: vk.LookupOp) -> Value:
     return in_registers(w, (index,), do)
 
 
-def _byte_tbl(w: Lowering, op: vk.ByteLookupOp) -> Value:
+def _byte_tbl(w: Lowering, op: instructions.ByteLookupOp) -> Value:
     table, bytes = w.operands(op)
 
     def do(parts: list[Value], _: int) -> Value:
@@ -251,7 +237,7 @@ def _byte_tbl(w: Lowering, op: vk.ByteLookupOp) -> Value:
 PSHUFB = {128: "llvm.x86.ssse3.pshuf.b.128", 256: "llvm.x86.avx2.pshuf.b", 512: "llvm.x86.avx512.pshuf.b.512"}
 
 
-def _pshufb(w: Lowering, op: vk.ByteLookupOp) -> Value:
+def _pshufb(w: Lowering, op: instructions.ByteLookupOp) -> Value:
     table, bytes = w.operands(op)
 
     def do(parts: list[Value], bits: int) -> Value:
@@ -261,40 +247,40 @@ def _pshufb(w: Lowering, op: vk.ByteLookupOp) -> Value:
     return in_registers(w, (bytes,), do)
 
 
-def _pause(w: Lowering, _: vk.PauseOp) -> None:
+def _pause(w: Lowering, _: threads.PauseOp) -> None:
     w.intrinsic("llvm.x86.sse2.pause", (), None)
 
 
-def _yield(w: Lowering, _: vk.PauseOp) -> None:
+def _yield(w: Lowering, _: threads.PauseOp) -> None:
     w.intrinsic("llvm.aarch64.hint", (w.constant(1, I32),), None)
 
 
 RULES: dict[tuple[type[Operation], str], Rule] = {
-    (vk.Dot4Op, "vpdpbusd"): _vpdpbusd,
-    (vk.Dot4Op, "vpdpbusd_vex"): _vpdpbusd,
-    (vk.Dot4Op, "vpmaddubsw"): _vpmaddubsw,
-    (vk.Dot4Op, "sdot"): _sdot,
-    (vk.Dot4Op, "usdot"): _usdot,
-    (vk.MmlaOp, "usmmla"): _usmmla,
-    (vk.Dot2Op, "vdpbf16ps"): _vdpbf16ps,
-    (vk.Dot2Op, "bfdot"): _bfdot,
-    (vk.LookupOp, "vpermps"): _vpermps,
-    (vk.LookupOp, "vpermps_blend"): _vpermps_blend,
-    (vk.LookupOp, "tbl"): _tbl,
-    (vk.ByteLookupOp, "pshufb"): _pshufb,
-    (vk.ByteLookupOp, "tbl"): _byte_tbl,
-    (vk.PauseOp, "pause"): _pause,
-    (vk.PauseOp, "yield"): _yield,
+    (instructions.Dot4Op, "vpdpbusd"): _vpdpbusd,
+    (instructions.Dot4Op, "vpdpbusd_vex"): _vpdpbusd,
+    (instructions.Dot4Op, "vpmaddubsw"): _vpmaddubsw,
+    (instructions.Dot4Op, "sdot"): _sdot,
+    (instructions.Dot4Op, "usdot"): _usdot,
+    (instructions.MmlaOp, "usmmla"): _usmmla,
+    (instructions.Dot2Op, "vdpbf16ps"): _vdpbf16ps,
+    (instructions.Dot2Op, "bfdot"): _bfdot,
+    (instructions.LookupOp, "vpermps"): _vpermps,
+    (instructions.LookupOp, "vpermps_blend"): _vpermps_blend,
+    (instructions.LookupOp, "tbl"): _tbl,
+    (instructions.ByteLookupOp, "pshufb"): _pshufb,
+    (instructions.ByteLookupOp, "tbl"): _byte_tbl,
+    (threads.PauseOp, "pause"): _pause,
+    (threads.PauseOp, "yield"): _yield,
 }
 """The rule of an operation for an instruction, as target files name it."""
 
 FIELDS: dict[type[Operation], str] = {
-    vk.Dot4Op: "dot4",
-    vk.MmlaOp: "mmla",
-    vk.Dot2Op: "dot2",
-    vk.LookupOp: "lookup",
-    vk.ByteLookupOp: "byte_lookup",
-    vk.PauseOp: "pause",
+    instructions.Dot4Op: "dot4",
+    instructions.MmlaOp: "mmla",
+    instructions.Dot2Op: "dot2",
+    instructions.LookupOp: "lookup",
+    instructions.ByteLookupOp: "byte_lookup",
+    threads.PauseOp: "pause",
 }
 """Which entry of a machine names the instruction for an operation."""
 

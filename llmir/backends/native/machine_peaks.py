@@ -7,12 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 
 from llmir.backends.native.builder import ModuleBuilder
-from llmir.backends.native.jit import compile_module
+from llmir.backends.native.jit import Library, compile_module
 from llmir.backends.native.kernels.peaks import OPERANDS_BYTES, Product, Products, ReadStream
 from llmir.backends.native.memory import Memory
 from llmir.targets.machine import Machine
@@ -23,14 +22,6 @@ RESULT = OPERANDS_BYTES + 1024
 """Where results go, behind the operands."""
 BURST_SECONDS = 0.005
 """How long one burst of products lasts: short enough to fit between what else the machine does."""
-
-
-class Compiled(Protocol):
-    """A compiled module."""
-
-    def function(self, name: str, *arguments: Any) -> Callable[..., Any]:
-        """A public function without result, for arguments of these ctypes."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ def peak_meter(machine: Machine, threads: int) -> PeakMeter:
 class PeakMeter:
     """Times the functions of `peaks_module`, compiled for `machine`, with 1 to `threads` threads."""
 
-    def __init__(self, library: Compiled, machine: Machine, threads: int):
+    def __init__(self, library: Library, machine: Machine, threads: int):
         self._library, self._machine = library, machine
         step = ReadStream.step_bytes(machine.register_bytes) * threads
         self._data = Memory(READ_BYTES // step * step + OPERANDS_BYTES)
@@ -98,7 +89,7 @@ class PeakMeter:
         seconds = min(team_seconds(function, jobs) for _ in range(bursts))
         return threads * steps * spec.operations(self._machine.lanes) / seconds
 
-    def _steps(self, function: Callable[..., Any]) -> int:
+    def _steps(self, function: Callable[..., object]) -> int:
         """As many steps as a burst has time for."""
         address = self._operands[0].address
         steps = 10_000
@@ -106,7 +97,7 @@ class PeakMeter:
         return max(1, int(steps * BURST_SECONDS / seconds))
 
 
-def team_seconds(function: Callable[..., Any], jobs: Sequence[tuple[int, ...]]) -> float:
+def team_seconds(function: Callable[..., object], jobs: Sequence[tuple[int, ...]]) -> float:
     """Seconds from when all threads are ready until the last has done its job; one thread a job."""
     spans: list[tuple[float, float]] = []
     ready = threading.Barrier(len(jobs))

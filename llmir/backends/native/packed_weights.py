@@ -18,7 +18,7 @@ from xdsl.ir import Attribute
 
 from llmir.backends.native.memory import Bytes
 from llmir.dialects.kernel_access import row_bytes
-from llmir.dialects.kernel_steps import WeightOp
+from llmir.dialects.kernel_symbols import WeightOp
 from llmir.dialects.kernel_types import RowsAttr, TilesType
 from llmir.dialects.llm.types import QuantizedTensorType
 from llmir.dialects.llm.weights import WeightOp as StoredWeightOp

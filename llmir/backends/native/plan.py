@@ -36,8 +36,8 @@ class CachePlan:
 
     @property
     def layout(self) -> CacheLayout:
-        """How a layer's keys or values lie in memory."""
-        return CacheLayout(self.kv_heads, self.head_dim, self.element, self.lanes)
+        """How a head's keys or values lie in memory."""
+        return CacheLayout(self.head_dim, self.element)
 
     @property
     def part(self) -> int:

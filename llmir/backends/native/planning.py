@@ -13,8 +13,10 @@ from llmir.backends.native.packed_weights import packed_bytes
 from llmir.backends.native.plan import Plan, StepPlan, TablePlan
 from llmir.backends.native.steps_to_vk import steps_of
 from llmir.dialects.kernel_access import shape
-from llmir.dialects.kernel_phases import EmbedPositionsOp, RowRangesOp
-from llmir.dialects.kernel_steps import CacheOp, RopeTableOp, StepOp
+from llmir.dialects.kernel_products import RowRangesOp
+from llmir.dialects.kernel_steps import StepOp
+from llmir.dialects.kernel_symbols import CacheOp, RopeTableOp
+from llmir.dialects.kernel_tokens import EmbedPositionsOp
 from llmir.dialects.llm.values import attribute_value
 from llmir.dialects.llm.weights import WeightOp, weights
 from llmir.program.quantized_weights import real_weight

@@ -26,8 +26,8 @@ from llmir.targets.machine import Machine
 
 MOST_BYTES = 16 << 30
 WEIGHTS = ".weights"
-COMPILER = ("backends/native", "dialects", "formats", "passes", "semantics", "targets")
-"""Parts of the package that decide what is compiled."""
+COMPILER = ("backends/native", "dialects", "formats", "frontends", "passes", "program", "semantics", "targets")
+"""Parts of the package that decide what is read of a model and what is compiled."""
 
 
 def program_key(machine: Machine, *parts: str | bytes) -> str:
@@ -46,15 +46,16 @@ def compiler_state() -> str:
 
 @dataclass(frozen=True)
 class CompiledProgram:
-    """Machine code, what a session must know, and the key of its packed weights."""
+    """Machine code, what a session must know, the key of its packed weights, and what is to be said of the program."""
 
     plan: Plan
     object: bytes
     weights: str
+    notes: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """All of it as bytes."""
-        head = json.dumps({"plan": self.plan.to_json(), "weights": self.weights}).encode()
+        head = json.dumps({"plan": self.plan.to_json(), "weights": self.weights, "notes": self.notes}).encode()
         return len(head).to_bytes(4, "little") + head + self.object
 
     @staticmethod
@@ -62,7 +63,7 @@ class CompiledProgram:
         """Inverse of `encode`."""
         end = 4 + int.from_bytes(data[:4], "little")
         head = json.loads(data[4:end])
-        return CompiledProgram(Plan.from_json(head["plan"]), data[end:], head["weights"])
+        return CompiledProgram(Plan.from_json(head["plan"]), data[end:], head["weights"], tuple(head["notes"]))
 
 
 class ProgramCache:

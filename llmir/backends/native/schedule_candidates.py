@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from llmir.backends.native.kernels.matmul import FEW_ROWS, Matmul
-from llmir.backends.native.kernels.matmul import Schedule as Walk
+from llmir.backends.native.kernels.matmul import Matmul
 from llmir.backends.native.kernels.matmul_amx import LEAST_ROWS
+from llmir.backends.native.kernels.matmul_integers import FEW_ROWS
+from llmir.backends.native.kernels.matmul_spec import Schedule as Walk
 from llmir.dialects.kernel_schedule import Schedule
 from llmir.formats.native_tiles import STEP
 from llmir.targets.machine import Machine

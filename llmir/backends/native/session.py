@@ -5,6 +5,7 @@ Nothing here knows the compiler, so that a program that was compiled before star
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmir.backends.native.context import Context
-from llmir.backends.native.control import FIRST_STEP
+from llmir.backends.native.control import FIRST_STEP, SOFTMAX, TOP_K
 from llmir.backends.native.memory import Memory
 from llmir.backends.native.plan import CHUNK_ROWS, Plan, TablePlan
 from llmir.backends.native.workers import Compiled, Workers
@@ -71,6 +72,8 @@ class NativeSession:
         self._weights = weights
         self._context = Context()
         self._workers = Workers(library, self._context, threads)
+        self._top_k = library.function(TOP_K, *[ctypes.c_void_p] * 3, ctypes.c_int64)
+        self._softmax = library.function(SOFTMAX, *[ctypes.c_void_p] * 2, ctypes.c_float)
         self._scratch: list[Memory] = []
         self._room = 0
         self._make_room(CHUNK_ROWS)
@@ -142,15 +145,6 @@ class NativeSession:
 
     def decode(self, token: int, position: int, cache: NativeCache) -> Float:
         """Logits [vocabulary] after one more token, which stands at `position`; overwritten by the next call."""
-        self._decode(token, position, cache)
-        return self._logits
-
-    def most_probable(self, token: int, position: int, cache: NativeCache) -> int:
-        """The token with the largest logit after one more token, the first of equals."""
-        self._decode(token, position, cache)
-        return int(self._token[0])
-
-    def _decode(self, token: int, position: int, cache: NativeCache) -> None:
         ids = np.array([token], np.int64)
         self._check(ids, position, cache)
         self._run(
@@ -161,6 +155,21 @@ class NativeSession:
             rows=1,
             **_place(cache, position, 1),
         )
+        return self._logits
+
+    def top_k(self, logits: Float, count: int) -> NDArray[np.int64]:
+        """The ids [count] of the largest of logits [vocabulary], falling; of equals the lower first."""
+        logits = np.ascontiguousarray(logits, np.float32)
+        values, ids = np.empty(count, np.float32), np.empty(count, np.int64)
+        self._top_k(logits.ctypes.data, values.ctypes.data, ids.ctypes.data, count)
+        return ids
+
+    def softmax(self, logits: Float, temperature: float) -> Float:
+        """softmax(logits / temperature) in float32, [vocabulary]; the temperature is at least 1e-30."""
+        logits = np.ascontiguousarray(logits, np.float32)
+        shares: Float = np.empty_like(logits)
+        self._softmax(logits.ctypes.data, shares.ctypes.data, 1 / temperature)
+        return shares
 
     def logits(self, ids: Sequence[int] | NDArray[np.int64]) -> Float:
         """Logits [T, vocabulary] of ids [T], read from an empty cache."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from llmir.backends.native import jit
-from llmir.backends.native.builder import I64, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.object_cache import ObjectCache
 from llmir.backends.native.object_symbols import undefined_symbols
+from llmir.backends.native.vector_types import I64
 from llmir.errors import InputError
 from llmir.targets.host import host_machine, machine
 

@@ -34,11 +34,11 @@ def test_none(tools: Path) -> None:
     with pytest.raises(InputError) as native:
         find_linker(X86)
     assert str(native.value) == (
-        "no linker for x86_64: expected ld.lld, ld or cc on PATH; install LLD or binutils, "
+        "no linker for Linux on x86_64: expected ld.lld, ld or cc on PATH; install LLD or binutils, "
         "or write an object file (--emit object)"
     )
     tool(tools, "ld")
-    with pytest.raises(InputError, match=r"^no linker for aarch64: expected ld\.lld or aarch64-linux-gnu-ld on PATH"):
+    with pytest.raises(InputError, match=r"^no linker for Linux on aarch64: expected ld\.lld or aarch64-linux-gnu-ld"):
         find_linker(ARM)
 
 
@@ -52,6 +52,20 @@ def test_what_there_is_is_taken(tools: Path) -> None:
     lld = tool(tools, "ld.lld")
     assert find_linker(X86) == [lld, "-m", "elf_x86_64", "-shared"]
     assert find_linker(ARM) == [lld, "-m", "aarch64linux", "-shared"]
+
+
+@pytest.mark.parametrize("host", ["x86_64-apple-darwin24.0.0", "x86_64-pc-windows-msvc"])
+def test_the_linker_of_another_system_is_not_taken(tools: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """It makes no ELF files; LLD does, on any system."""
+    monkeypatch.setattr("llmir.backends.native.linker.host_triple", lambda: host)
+    tool(tools, "ld")
+    tool(tools, "cc")
+    with pytest.raises(InputError, match=r"^no linker for Linux on x86_64: expected ld\.lld or x86_64-linux-gnu-ld"):
+        find_linker(X86)
+    cross = tool(tools, "x86_64-linux-gnu-ld")
+    assert find_linker(X86) == [cross, "-shared"]
+    lld = tool(tools, "ld.lld")
+    assert find_linker(X86) == [lld, "-m", "elf_x86_64", "-shared"]
 
 
 def test_what_the_linker_says(tools: Path, tmp_path: Path) -> None:

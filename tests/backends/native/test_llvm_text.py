@@ -14,7 +14,9 @@ from llvmlite import binding
 from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float32Type, Float64Type
 from xdsl.ir import Attribute
 
-from llmir.backends.native.llvm_text import CONSTANTS, PRINTERS, float_text, llvm_text
+from llmir.backends.native.llvm_instructions import CONSTANTS, PRINTERS
+from llmir.backends.native.llvm_text import llvm_text
+from llmir.backends.native.llvm_values import float_text
 from llmir.dialects.context import new_context
 from llmir.dialects.llvm_additions import LLVM
 from llmir.dialects.parser import parse_module

@@ -8,76 +8,129 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-import emulator
 import ml_dtypes
-import native
 import native_matmul
 import numpy as np
 import pytest
 from native_combinations import check
-from native_kernels import EMULATED, HERE
+from native_kernels import HERE, other_machines
 from native_matmul import Case, activation_format, multiply, public
 from native_weights import FORMS, random_weight
 from vk_interpreter import interpret
 
 from llmir.backends.native import jit, matrix_registers
-from llmir.backends.native.builder import PTR, ModuleBuilder
-from llmir.backends.native.kernels.matmul import Matmul, Schedule
-from llmir.backends.native.llvm_text import llvm_text
-from llmir.backends.native.vk_to_llvm import lower_module
-from llmir.dialects.vk import TILE_DOTS
+from llmir.backends.native.builder import ModuleBuilder
+from llmir.backends.native.kernels.matmul import Matmul
+from llmir.backends.native.kernels.matmul_spec import Schedule
+from llmir.backends.native.vector_types import PTR
+from llmir.dialects.vk.tiles import TILE_DOTS
 from llmir.errors import InputError
+from llmir.formats.elements import Integer
 from llmir.formats.native_tiles import BFLOAT16, TileLayout
-from llmir.targets.host import host_machine, machine, missing_features
+from llmir.formats.quantized import QuantizedFormat
+from llmir.targets.host import machine, missing_features
 from llmir.targets.machine import Machine
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-CASES: tuple[tuple[str, int, int | None, int], ...] = (
-    ("i4_g32", 96, 32, 1),
-    ("i4_g32", 96, 32, 7),
-    ("i4_channel", 200, None, 6),
-    ("i8_channel", 200, None, 5),
-    ("i8_g64_zp", 128, 32, 4),
-    ("ui4_g32_zp4", 96, None, 4),
-    ("ui4_g32_min", 96, 32, 2),
-    ("iq4_nl_g32", 96, 32, 2),
-    ("i5_g20", 100, 20, 2),
-    ("q3_k", 256, 32, 2),
-    ("q6_k", 256, 32, 3),
+
+SMALL, LARGE = Schedule(2, 2, 4), Schedule(4, 2, 8)
+
+
+@dataclass(frozen=True)
+class Product:
+    """A weight by its form's name, K, and activations: groups that share a scale, rows, codes.
+
+    Codes are `i8`, `i8_zp` or `ui8_zp` with zero points, `tensor` with one scale for all rows, `static` with a constant
+    one, or none: activations are f32 then.
+    """
+
+    weight: str
+    k: int
+    act_group: int | None
+    rows: int
+    codes: str = "i8"
+    schedule: Schedule = SMALL
+
+    def __str__(self) -> str:
+        return f"{self.weight}-{self.rows}-{self.codes}"
+
+    @property
+    def activations(self) -> tuple[QuantizedFormat | None, dict[str, Any]]:
+        """Their format, and constants of it."""
+        match self.codes:
+            case "f32":
+                return None, {}
+            case "i8":
+                return activation_format(self.act_group), {}
+            case "tensor":
+                return activation_format(None, tensor=True), {}
+            case "static":
+                point = Integer(8, True)
+                return activation_format(None, tensor=True, zero_point=point), {"scale": 0.03, "zero_point": -7}
+            case _:
+                name = self.codes.removesuffix("_zp")
+                return activation_format(self.act_group, name, zero_point=Integer(8, name == "i8")), {}
+
+
+CASES = (
+    Product("i4_g32", 96, 32, 1, schedule=LARGE),
+    Product("i4_g32", 96, 32, 7, schedule=LARGE),
+    Product("i4_channel", 200, None, 6, schedule=LARGE),
+    Product("i8_channel", 200, None, 5, schedule=LARGE),
+    Product("i8_g64_zp", 128, 32, 4, schedule=LARGE),
+    Product("ui4_g32_zp4", 96, None, 4, schedule=LARGE),
+    Product("ui4_g32_min", 96, 32, 2, schedule=LARGE),
+    Product("iq4_nl_g32", 96, 32, 2, schedule=LARGE),
+    Product("i5_g20", 100, 20, 2, schedule=LARGE),
+    Product("q3_k", 256, 32, 2, schedule=LARGE),
+    Product("q6_k", 256, 32, 3, schedule=LARGE),
+    Product("i2_g16", 64, 32, 3),
+    Product("i3_g32", 66, 32, 3),
+    Product("i7_g32", 64, 64, 1),
+    Product("mxfp4", 96, 32, 3),
+    Product("nvfp4", 64, 32, 2),
+    Product("q2_k", 256, 32, 3),
+    Product("q4_k", 320, 32, 3),
+    Product("q5_k", 256, None, 1),
+    Product("i8_tensor", 73, None, 3),
+    Product("i4_g32", 96, 32, 3, "i8_zp"),
+    Product("i8_channel", 71, None, 3, "ui8_zp"),
+    Product("ui4_g32_zp4", 96, 32, 1, "ui8_zp"),
+    Product("ui5_g32_min", 64, 32, 2, "i8_zp"),
+    Product("i4_channel", 66, None, 3, "tensor"),
+    Product("i6_tensor", 70, None, 2, "static"),
+    Product("nf4_g64", 128, None, 3, "f32"),
 )
-"""Forms of weights, K, groups of activations, rows."""
+"""What all machines compute."""
 COLUMNS = 40
 
 
-def case_for(chosen: Machine, name: str, k: int, act_group: int | None, rows: int, schedule: Schedule) -> Case:
+def case_for(chosen: Machine, product: Product) -> Case:
     """The same weight and activations for every machine, in tiles of two registers."""
-    form = FORMS[name]
-    weight = random_weight(form, COLUMNS, k, np.random.default_rng(rows + k))
-    spec = Matmul(TileLayout(COLUMNS, k, form, 2 * chosen.lanes), "i8", act_group, schedule=schedule)
-    x = np.random.default_rng(k).standard_normal((rows, k)).astype(np.float32)
-    return Case(spec, weight, x, activation_format(act_group))
+    form, (codes, constants) = FORMS[product.weight], product.activations
+    weight = random_weight(form, COLUMNS, product.k, np.random.default_rng(product.rows + product.k))
+    spec = Matmul(
+        TileLayout(COLUMNS, product.k, form, 2 * chosen.lanes),
+        "f32" if codes is None else "i8",
+        product.act_group,
+        codes is not None and codes.zero_point is not None,
+        schedule=product.schedule,
+    )
+    x = np.random.default_rng(product.k).standard_normal((product.rows, product.k)).astype(np.float32)
+    return Case(spec, weight, x, codes, constants=constants)
 
 
 @cache
-def here(name: str, k: int, act_group: int | None, rows: int) -> bytes:
-    """What the best machine here gives; `test_native_matmul` compares it with float64 and exact integers."""
-    chosen = HERE[0]
-    return multiply(ModuleBuilder(chosen), case_for(chosen, name, k, act_group, rows, Schedule(4, 2, 8)))[0].tobytes()
-
-
-def run_as(chosen: Machine) -> Callable[..., None]:
-    """`tests.native.run` with the instructions of another machine than the kernels are written for."""
-
-    def run(module: ModuleBuilder, name: str, *arguments: Array | None) -> None:
-        text = llvm_text(lower_module(module.module, chosen))
-        native.run_code(native.library(text, chosen), name, *arguments)
-
-    return run
+def here(product: Product) -> bytes:
+    """What the best machine here gives, which is right."""
+    module, case = ModuleBuilder(HERE[0]), case_for(HERE[0], product)
+    check(module, case)
+    return multiply(module, case)[0].tobytes()
 
 
 def counting(counts: dict[str, int]) -> Callable[..., None]:
@@ -89,48 +142,35 @@ def counting(counts: dict[str, int]) -> Callable[..., None]:
     return run
 
 
-OTHERS = [m for m in HERE[1:] if m.architecture == HERE[0].architecture]
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}-{c[3]}")
-@pytest.mark.parametrize("chosen", [*OTHERS, *EMULATED], ids=lambda m: m.name)
-def test_bits_are_the_same(chosen: Machine, case: tuple[str, int, int | None, int]) -> None:
-    if chosen in EMULATED and emulator.MISSING:
-        pytest.skip(f"no {', '.join(emulator.MISSING)} for Arm code")
-    found, _ = multiply(ModuleBuilder(chosen), case_for(chosen, *case, Schedule(4, 2, 8)))
-    assert found.tobytes() == here(*case)
-
-
-@pytest.mark.skipif(bool(missing_features(machine("x86-avx512-vnni"))), reason="no AVX512-VNNI")
-@pytest.mark.parametrize("case", CASES[:5], ids=lambda c: f"{c[0]}-{c[3]}")
-def test_kernels_for_avx_vnni(monkeypatch: pytest.MonkeyPatch, case: tuple[str, int, int | None, int]) -> None:
-    """AVX-VNNI's instruction is AVX512-VNNI's in another encoding: kernels for it run with the latter."""
-    written_for, run_by = machine("x86-avx-vnni"), host_machine("x86-avx512-vnni")
-    monkeypatch.setattr(native_matmul, "run", run_as(run_by))
-    found, _ = multiply(ModuleBuilder(written_for), case_for(written_for, *case, Schedule(4, 2, 8)))
-    assert found.tobytes() == here(*case)
+@pytest.mark.parametrize("product", CASES, ids=str)
+@other_machines
+def test_bits_are_the_same(chosen: Machine, product: Product) -> None:
+    found, _ = multiply(ModuleBuilder(chosen), case_for(chosen, product))
+    assert found.tobytes() == here(product)
 
 
 @pytest.mark.parametrize(
-    "case",
+    "product",
     [
-        ("i8_channel", 200, None, 33),  # 64 and 8 k in registers of 16 and 1 rows
-        ("i8_g64_zp", 128, 32, 8),
-        ("i4_g32", 96, 32, 27),
-        ("i4_channel", 200, None, 16),
-        ("ui4_g32_zp4", 96, None, 12),
-        ("q4_k", 256, 32, 8),
+        Product("i8_channel", 200, None, 33),  # 64 and 8 k in registers of 16 and 1 rows
+        Product("i8_g64_zp", 128, 32, 8),
+        Product("i4_g32", 96, 32, 27),
+        Product("i4_channel", 200, None, 16),
+        Product("ui4_g32_zp4", 96, None, 12),
+        Product("q4_k", 256, 32, 8),
+        Product("mxfp4", 96, 32, 9),
+        Product("i3_g32", 64, 32, 17),
     ],
-    ids=lambda c: f"{c[0]}-{c[3]}",
+    ids=str,
 )
-def test_matrix_registers(monkeypatch: pytest.MonkeyPatch, case: tuple[str, int, int | None, int]) -> None:
+def test_matrix_registers(monkeypatch: pytest.MonkeyPatch, product: Product) -> None:
     """Interpreted, kernels for AMX give the bits of those that run here."""
-    expected = here(*case)
+    expected = here(product)
     counts: dict[str, int] = {}
 
     monkeypatch.setattr(native_matmul, "run", counting(counts))
     amx = machine("x86-amx")
-    found, _ = multiply(ModuleBuilder(amx), case_for(amx, *case, Schedule(32, 2, 8)))
+    found, _ = multiply(ModuleBuilder(amx), case_for(amx, replace(product, schedule=Schedule(32, 2, 8))))
     assert found.tobytes() == expected
     assert counts["vk.tile_dot"] > 0
 
@@ -161,7 +201,7 @@ def test_registers_take_what_they_unpack_once() -> None:
     amx = machine("x86-amx")
     texts: list[str] = []
     for rows in (16, 32):
-        case = case_for(amx, "i4_channel", 64, None, rows, Schedule(rows, 1, 8))
+        case = case_for(amx, Product("i4_channel", 64, None, rows, schedule=Schedule(rows, 1, 8)))
         module = ModuleBuilder(amx)
         case.spec.emit(module)
         texts.append(str(module.functions[f"{case.spec.name}_rows{rows}"]))
@@ -207,7 +247,7 @@ def assembly(name: str, form: str, rows: int, activation: str = "i8") -> str:
     """The code of a matmul for a machine."""
     chosen = machine(name)
     act_group = None if "channel" in form else 32
-    spec = case_for(chosen, form, 128, act_group, rows, Schedule(rows, 1, 8)).spec
+    spec = case_for(chosen, Product(form, 128, act_group, rows, schedule=Schedule(rows, 1, 8))).spec
     spec = replace(spec, activation=activation, act_group=spec.act_group if activation == "i8" else None)
     module = ModuleBuilder(chosen)
     public(module, spec.emit(module))
@@ -271,7 +311,7 @@ def test_any_processor_llvm_knows(triple: str, cpu: str) -> None:
     """The scalar machine's code is an object file for others too."""
     chosen = replace(machine("scalar"), triple=triple, cpu=cpu)
     module = ModuleBuilder(chosen)
-    public(module, case_for(chosen, "i4_g32", 64, 32, 2, Schedule(2, 1, 8)).spec.emit(module))
+    public(module, case_for(chosen, Product("i4_g32", 64, 32, 2)).spec.emit(module))
     data = jit.compile_text(jit.module_text(module), chosen)
     numbers = {"riscv64": 243, "aarch64": 183, "x86_64": 62, "powerpc64le": 21}  # e_machine
     assert data[:4] == b"\x7fELF"

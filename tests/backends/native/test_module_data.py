@@ -11,7 +11,8 @@ from native_kernels import HERE
 from xdsl.dialects.builtin import f64
 
 from llmir.backends.native import jit
-from llmir.backends.native.builder import F32, I8, I32, I64, PTR, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
+from llmir.backends.native.vector_types import F32, I8, I32, I64, PTR
 
 
 def test_constants_are_what_was_given() -> None:

@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 from llmir.backends.native import packed_weights
 from llmir.backends.native.packed_weights import fingerprint, packed_bytes, packed_parts
 from llmir.dialects.context import new_context
-from llmir.dialects.kernel_steps import WeightOp
+from llmir.dialects.kernel_symbols import WeightOp
 from llmir.dialects.kernel_types import TilesType
 from llmir.dialects.llm.types import QuantizedTensorType, as_tensor
 from llmir.dialects.llm.weights import weights

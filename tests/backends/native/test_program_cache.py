@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,16 @@ import tiny_models
 from numpy.typing import NDArray
 
 from llmir.backends.native import program_cache
-from llmir.backends.native.cached_session import cached_folder
+from llmir.backends.native.cached_session import cached_program
 from llmir.backends.native.plan import CachePlan, Plan, StepPlan, TablePlan
 from llmir.backends.native.program_cache import CompiledProgram, ProgramCache, program_key
 from llmir.backends.native.session import NativeSession
 from llmir.frontends.registry import open_runnable
 from llmir.passes import native
 from llmir.passes.native import compile_native
-from llmir.program.folder import ProgramFolder
 from llmir.program.program import Program, open_program
 from llmir.program.tensors import MemoryTensor
-from llmir.targets.host import host_machine
+from llmir.targets.host import host_machine, machine
 
 IDS = np.array([5, 17, 2, 200, 31], np.int64)
 
@@ -262,68 +262,47 @@ def test_weights_used_longest_ago_go_first(monkeypatch: pytest.MonkeyPatch, cach
     assert sorted(p.stem for p in cache.folder.iterdir()) == [keys[1]], "the newest stays, however large"
 
 
-def folder_session(saved: Path, **options: Any) -> NativeSession | None:
-    return cached_folder(ProgramFolder.of(saved), threads=1, **options)
+def known_session(identity: str, **options: Any) -> NativeSession | None:
+    return cached_program(identity, host_machine(), threads=1, **options)
 
 
-def test_a_program_folder_is_known_by_its_files(
-    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Program
-):
+def test_a_program_is_known_by_its_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Program):
     monkeypatch.setenv("LLMIR_CACHE", str(tmp_path / "cache"))
-    assert folder_session(saved) is None
-    source = ProgramFolder.of(saved).identity()
-    with compile_native(model.module, model.weights, threads=1, source=source) as session:
+    assert known_session("this") is None
+    with compile_native(model.module, model.weights, threads=1, source="this", notes=["one", "two"]) as session:
         expected = session.logits(IDS)
-    found = folder_session(saved)
+        assert session.notes == ["one", "two"]
+    found = known_session("this")
     assert found is not None
+    assert found.notes == ["one", "two"]
     assert found.logits(IDS).tobytes() == expected.tobytes()
     found.close()
-    assert folder_session(saved, kv_cache="i8") is None
-    stamp = (saved / "weights.safetensors").stat()
-    os.utime(saved / "weights.safetensors", ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1000))
-    assert folder_session(saved) is None
+    assert known_session("that") is None
+    assert known_session("this", kv_cache="i8") is None
+    assert known_session("this", activation="bf16") is None
+    assert cached_program("this", machine("scalar"), threads=1) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("llmir.json", b"{"), ("llmir.json", b"[]"), ("llmir.json", b"{}"), ("model.mlir", None)],
-)
-def test_a_broken_folder_has_no_identity(tmp_path: Path, name: str, content: bytes | None):
-    for file in ("model.mlir", "weights.safetensors"):
-        (tmp_path / file).write_bytes(b"x")
-    (tmp_path / "llmir.json").write_text('{"fingerprint": "f"}')
-    folder = ProgramFolder.of(tmp_path)
-    assert folder.identity() is not None
-    if content is None:
-        (tmp_path / name).unlink()
-    else:
-        (tmp_path / name).write_bytes(content)
-    assert folder.identity() is None
+class Changed(Exception):
+    """What a check raises."""
 
 
-def test_a_cached_start_imports_no_compiler(saved: Path, model: Program, cache: ProgramCache):
-    source = ProgramFolder.of(saved).identity()
-    with compile_native(model.module, model.weights, threads=1, source=source, cache=cache) as session:
-        expected = session.logits(np.array(tiny_models.byte_ids("a b"))).argmax(1).tolist()
-    program = """
-import sys
-from pathlib import Path
-from llmir.backends.native import program_cache
-program_cache.compiler_state = lambda: "unchanged"
-from llmir.backends.native.cached_session import cached_folder
-from llmir.program.chat import prompting
-from llmir.program.folder import ProgramFolder
-folder = ProgramFolder.of(Path(sys.argv[1]))
-ids = prompting(folder).encode("a b")
-session = cached_folder(folder, threads=2)
-print(session.logits(ids).argmax(1).tolist())
-print(sorted(name for name in sys.modules if name.split(".")[0] == "xdsl"))
-"""
-    environment = {**os.environ, "LLMIR_CACHE": str(cache.folder), "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(saved)], env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert (done.stderr, done.stdout.splitlines()) == ("", [str(expected), "[]"])
+@pytest.mark.parametrize("calls", [1, 2])
+def test_what_changed_while_it_was_read_is_not_kept(model: Program, cache: ProgramCache, calls: int):
+    """Whichever is ready first, code or weights, is kept only if the files were the same up to then."""
+    lock, left = threading.Lock(), [calls]
+
+    def check() -> None:
+        with lock:
+            left[0] -= 1
+            if left[0] <= 0:
+                raise Changed
+
+    with pytest.raises(Changed):
+        compile_native(model.module, model.weights, threads=1, source="this", check=check, cache=cache)
+    assert len(files(cache) if cache.folder.exists() else []) == calls - 1
+    with compile_native(model.module, model.weights, threads=1, source="this", cache=cache):
+        assert files(cache) == [".object", ".weights"]
 
 
 def test_a_plan_comes_back_from_its_text():
@@ -338,7 +317,7 @@ def test_a_plan_comes_back_from_its_text():
     )
     assert Plan.from_json(plan.to_json()) == plan
     assert plan.step("head") == (1, plan.steps[1])
-    program = CompiledProgram(plan, b"\0object", "ab" * 32)
+    program = CompiledProgram(plan, b"\0object", "ab" * 32, ("é", ""))
     assert CompiledProgram.decode(program.encode()) == program
 
 

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from llmir.backends.native import jit, workers
-from llmir.backends.native.builder import I64, PTR, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.context import Context
 from llmir.backends.native.control import BARRIER_SPINS, FIRST_STEP
 from llmir.backends.native.kernels.step import number_field, pointer_field
 from llmir.backends.native.kernels.team import BARRIER, Team, emit_barrier
+from llmir.backends.native.vector_types import I64, PTR
 from llmir.backends.native.workers import Workers
 from llmir.targets.host import host_machine
 

@@ -7,6 +7,18 @@ kernel.weight @w {members = [[@a]], offset = 0 : i64, stride = 0 : i64} : !kerne
 // error: tiles of floats are float32, float16, bfloat16, not float64
 kernel.weight @w {members = [[@a]], offset = 0 : i64, stride = 0 : i64} : !kernel.tiles<tensor<64x32xf64>, tile=32>
 // -----
+// error: tiles need rows, columns and an even number of at least 4 columns, got 64, 32, 3
+kernel.weight @w {members = [[@a]], offset = 0 : i64, stride = 0 : i64} : !kernel.tiles<tensor<64x32xf32>, tile=3>
+// -----
+// error: tiles need parameters that do not change along K, or groups along K
+kernel.weight @w {members = [[@a]], offset = 0 : i64, stride = 0 : i64} : !kernel.tiles<!llm.quantized_tensor<64x32xi8, scale=f32, symmetric=true, axis=1>, tile=32>
+// -----
+// error: tiles need scales and minima with super-blocks of one size
+kernel.weight @w {members = [[@a]], offset = 0 : i64, stride = 0 : i64} : !kernel.tiles<!llm.quantized_tensor<64x32xui4, scale=!llm.scale<ui6, scale=f16, group_size=2>, min=!llm.scale<ui6, scale=f16, group_size=1>, group_size=16>, tile=32>
+// -----
+// error: super-blocks of 2 groups are no whole blocks of 4
+kernel.weight @w {members = [[@a]], offset = 0 : i64, stride = 0 : i64} : !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=!llm.scale<ui6, scale=f16, group_size=2>, symmetric=true, group_size=2>, tile=32>
+// -----
 // error: interleave is 1 or 2 matrices, got 3
 kernel.weight @w {members = [[@a]], offset = 0 : i64, stride = 0 : i64} : !kernel.tiles<tensor<64x32xf32>, tile=32, interleave=3>
 // -----
@@ -354,9 +366,39 @@ func.func @f(%x: memref<?x32xf32, "shared">, %w: !kernel.tiles<tensor<64x32xf32>
   func.return
 }
 // -----
-// error: there are 2 sums for K = 32, expected one for each run of 32 codes
+// error: sums are ?x2, expected ?x1: one for each run of 32 codes
 func.func @f(%x: memref<?x32xi8, "shared">, %w: !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, %y: memref<?x64xf32, "shared">, %s: memref<?x1xf32, "shared">, %u: memref<?x2xi32, "shared">) {
   kernel.matmul(%x, %w) quantized(%s, %u) into(%y) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=4, prefetch=0>, split = #kernel.split<columns 32>} : (memref<?x32xi8, "shared">, !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, memref<?x1xf32, "shared">, memref<?x2xi32, "shared">, memref<?x64xf32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: scales are ?x3x1, expected ? or ?x2 by a number of columns that divides 32
+func.func @f(%x: memref<?x32xi8, "shared">, %w: !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, %y: memref<?x64xf32, "shared">, %s: memref<?x3x1xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.matmul(%x, %w) quantized(%s, %u) into(%y) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=4, prefetch=0>, split = #kernel.split<columns 32>} : (memref<?x32xi8, "shared">, !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, memref<?x3x1xf32, "shared">, memref<?x1xi32, "shared">, memref<?x64xf32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: scales are ?x3, expected ? or ?x2 by a number of columns that divides 32
+func.func @f(%x: memref<?x32xi8, "shared">, %w: !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, %y: memref<?x64xf32, "shared">, %s: memref<?x3xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.matmul(%x, %w) quantized(%s, %u) into(%y) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=4, prefetch=0>, split = #kernel.split<columns 32>} : (memref<?x32xi8, "shared">, !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, memref<?x3xf32, "shared">, memref<?x1xi32, "shared">, memref<?x64xf32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: scales are ?, expected ? or ?x2 by a number of columns that divides 32
+func.func @f(%x: memref<?x32xi8, "shared">, %w: !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, %y: memref<?x64xf32, "shared">, %s: memref<?xf32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.matmul(%x, %w) quantized(%s, %u) into(%y) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=4, prefetch=0>, split = #kernel.split<columns 32>} : (memref<?x32xi8, "shared">, !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, memref<?xf32, "shared">, memref<?x1xi32, "shared">, memref<?x64xf32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: scales are memref<?x1xi32, "shared">, expected f32
+func.func @f(%x: memref<?x32xi8, "shared">, %w: !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, %y: memref<?x64xf32, "shared">, %s: memref<?x1xi32, "shared">, %u: memref<?x1xi32, "shared">) {
+  kernel.matmul(%x, %w) quantized(%s, %u) into(%y) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=4, prefetch=0>, split = #kernel.split<columns 32>} : (memref<?x32xi8, "shared">, !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, memref<?x1xi32, "shared">, memref<?x1xi32, "shared">, memref<?x64xf32, "shared">) -> ()
+  func.return
+}
+// -----
+// error: sums are ?, expected ?x1: one for each run of 32 codes
+func.func @f(%x: memref<?x32xi8, "shared">, %w: !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, %y: memref<?x64xf32, "shared">, %s: memref<?x1xf32, "shared">, %u: memref<?xi32, "shared">) {
+  kernel.matmul(%x, %w) quantized(%s, %u) into(%y) {activation = "i8", epilogue = "store", schedule = #kernel.schedule<rows=6, columns=2, n_block=4, k_unroll=4, prefetch=0>, split = #kernel.split<columns 32>} : (memref<?x32xi8, "shared">, !kernel.tiles<!llm.quantized_tensor<64x32xi4, scale=f16, symmetric=true, group_size=32>, tile=32>, memref<?x1xf32, "shared">, memref<?xi32, "shared">, memref<?x64xf32, "shared">) -> ()
   func.return
 }
 // -----

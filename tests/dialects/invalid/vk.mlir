@@ -237,3 +237,27 @@ func.func @f() {
   %p = vk.stack {bytes = 0 : i64}
   func.return
 }
+// -----
+// error: index is in no register, expected an integer, a float, a vector of them or !llvm.ptr
+func.func @f(%p: !llvm.ptr) {
+  %c = vk.load %p : index
+  func.return
+}
+// -----
+// error: memref<4xf32> is in no register, expected an integer, a float, a vector of them or !llvm.ptr
+func.func @f(%p: !llvm.ptr, %m: memref<4xf32>) {
+  vk.store %m, %p : memref<4xf32>
+  func.return
+}
+// -----
+// error: vector<2x4xf32> is no vector of one fixed dimension, as registers hold
+func.func @f(%p: !llvm.ptr) {
+  %c = vk.load %p : vector<2x4xf32>
+  func.return
+}
+// -----
+// error: vector<4xindex> is in no register, expected an integer, a float, a vector of them or !llvm.ptr
+func.func @f(%p: !llvm.ptr, %n: i64) {
+  %c = vk.load_partial %p, %n : vector<4xindex>
+  func.return
+}

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F16, F32, I8, I16, I32, I64, PTR, Function, ModuleBuilder, vec
+from llmir.backends.native.builder import Function, ModuleBuilder
 from llmir.backends.native.cache_layout import ELEMENT_BYTES, CacheLayout
 from llmir.backends.native.kernels.columns import HEADS, RANGE, Lanes, element_address, over_columns, over_rows
+from llmir.backends.native.vector_types import F16, F32, I8, I16, I32, I64, PTR, vec
 
 
 def head_of(f: Function, layout: CacheLayout, base: SSAValue, head: SSAValue, capacity: SSAValue) -> SSAValue:
@@ -35,10 +36,7 @@ def unit(element: str) -> float:
 def load_elements(f: Function, element: str, pointer: SSAValue, offset: int = 0, count: int | None = None) -> SSAValue:
     """A register of elements (the first `count`) as float32, in units of `unit(element)` and of a scale."""
     stored = {"f32": F32, "f16": F16, "i8": I8, "f8E4M3FN": I8}[element]
-    if count is None or count == f.lanes:
-        x = f.load(pointer, vec(stored, f.lanes), offset, align=ELEMENT_BYTES[element])
-    else:
-        x = f.load_partial(pointer, vec(stored, f.lanes), f.i64(count), offset)
+    x = Lanes.first(f, count or f.lanes).load(pointer, offset, stored)
     match element:
         case "f32":
             return x
@@ -92,7 +90,7 @@ class AppendCache:
         pointers = [(name, PTR) for name in ("k", "v", "keys", "values")]
         arguments = [*pointers, ("position", I64), ("capacity", I64), *RANGE, *HEADS]
         with m.function(self.name, arguments) as f:
-            layout = CacheLayout(self.kv_heads, self.head_dim, self.element, f.lanes)
+            layout = CacheLayout(self.head_dim, self.element)
 
             def head(h: SSAValue, _: Sequence[SSAValue]) -> None:
                 column = f.mul(h, 4 * self.head_dim)
@@ -161,7 +159,7 @@ class AppendCache:
         scale = self._scale(f, layout, k, head, token)
         for d in range(0, self.head_dim, width):
             count = min(width, self.head_dim - d)
-            codes = self._codes(f, self._values(f, k, d, count), scale)
+            codes = self._codes(f, Lanes.first(f, count).load(k, 4 * d), scale)
             for i in range(count):
                 f.store(f.extract(codes, i), column, (d + i) * width * size, align=size)
 
@@ -170,16 +168,8 @@ class AppendCache:
         place = elements_of(f, layout, head, token)
         scale = self._scale(f, layout, v, head, token)
         for d in range(0, self.head_dim, width):
-            count = min(width, self.head_dim - d)
-            codes = self._codes(f, self._values(f, v, d, count), scale)
-            if count == width:
-                f.store(codes, place, d * size, align=size)
-            else:
-                f.store_partial(codes, place, f.i64(count), d * size)
-
-    def _values(self, f: Function, x: SSAValue, d: int, count: int) -> SSAValue:
-        lanes = Lanes(f) if count == f.lanes else Lanes(f, f.i64(count))
-        return lanes.load(x, 4 * d)
+            lanes = Lanes.first(f, self.head_dim - d)
+            lanes.store(self._codes(f, lanes.load(v, 4 * d), scale), place, d * size)
 
     def _scale(self, f: Function, layout: CacheLayout, x: SSAValue, head: SSAValue, token: SSAValue) -> SSAValue | None:
         """Store the token's scale; what its values are divided by, in all lanes."""

@@ -1,13 +1,14 @@
-"""Loops over the columns of a row of float32, a register at a time, with the columns that are left over at the end."""
+"""Loops over rows and over their columns, a register at a time, with the columns that are left over at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
 
-from llmir.backends.native.builder import F32, I32, I64, Function, vec
+from llmir.backends.native.builder import Function
+from llmir.backends.native.vector_types import F32, I32, I64, bits_of, element_of, vec
 
 Index = SSAValue | int
 """A number known when the code is made, or an i64."""
@@ -18,31 +19,37 @@ Body = Callable[[SSAValue, "Lanes", list[SSAValue], int], Sequence[SSAValue] | N
 
 @dataclass(frozen=True)
 class Lanes:
-    """Access to one register's worth of float32 columns, of which only the first `count` exist, all by default."""
+    """Access to one register's worth of columns, of which only the first `count` exist, all by default."""
 
     f: Function
-    count: SSAValue | None = None
+    count: Index | None = None
 
-    def load(self, pointer: SSAValue, offset: int = 0) -> SSAValue:
+    @classmethod
+    def first(cls, f: Function, count: int) -> Lanes:
+        """The first `count` lanes, or all where there are no more."""
+        return cls(f, count if count < f.lanes else None)
+
+    def load(self, pointer: SSAValue, offset: int = 0, element: Attribute = F32) -> SSAValue:
         """The columns at `pointer`, zeros in lanes that do not exist."""
-        kind = vec(F32, self.f.lanes)
+        kind, align = vec(element, self.f.lanes), bits_of(element) // 8
         if self.count is None:
-            return self.f.load(pointer, kind, offset, align=4)
-        return self.f.load_partial(pointer, kind, self.count, offset)
+            return self.f.load(pointer, kind, offset, align)
+        return self.f.load_partial(pointer, kind, self.count, offset, align)
 
     def store(self, value: SSAValue, pointer: SSAValue, offset: int = 0) -> None:
         """Write the columns that exist."""
+        align = bits_of(element_of(value.type)) // 8
         if self.count is None:
-            self.f.store(value, pointer, offset, align=4)
+            self.f.store(value, pointer, offset, align)
         else:
-            self.f.store_partial(value, pointer, self.count, offset)
+            self.f.store_partial(value, pointer, self.count, offset, align)
 
     def only(self, value: SSAValue, otherwise: float) -> SSAValue:
-        """`value` with `otherwise` in lanes that do not exist."""
+        """`value`, float32, with `otherwise` in lanes that do not exist."""
         if self.count is None:
             return value
         f = self.f
-        exists = f.cmp("ult", lane_numbers(f), f.broadcast(f.trunc(self.count, I32), f.lanes))
+        exists = f.cmp("ult", lane_numbers(f), f.broadcast(f.trunc(index(f, self.count), I32), f.lanes))
         return f.select(exists, value, f.splat(otherwise, F32, f.lanes))
 
 
@@ -98,6 +105,15 @@ def over_columns(
             types,
         )
     )
+
+
+def repeat(
+    f: Function, times: int, carried: list[SSAValue], body: Callable[[SSAValue, list[SSAValue]], Sequence[SSAValue]]
+) -> list[SSAValue]:
+    """A loop, or its body alone when it runs once."""
+    if times == 1:
+        return list(body(f.i64(0), carried))
+    return f.for_(0, times, 1, carried, body) if times else carried
 
 
 def over_rows(f: Function, body: Callable[[SSAValue], None]) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import I8, I32, I64, PTR, Function, ModuleBuilder
+from llmir.backends.native.builder import Function, ModuleBuilder
+from llmir.backends.native.vector_types import I8, I32, I64, PTR
 
 POLYNOMIAL = 0xEDB88320
 TABLES = "crc32.tables"

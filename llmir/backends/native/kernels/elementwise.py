@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F32, PTR, Function, ModuleBuilder
+from llmir.backends.native.builder import Function, ModuleBuilder
 from llmir.backends.native.kernels import vector_math
 from llmir.backends.native.kernels.columns import (
     COLUMNS,
@@ -20,15 +20,16 @@ from llmir.backends.native.kernels.columns import (
     over_columns,
     over_rows,
 )
-from llmir.backends.native.kernels.norms import text
+from llmir.backends.native.kernels.names import number_text
+from llmir.backends.native.vector_types import F32, PTR
 
 
 @dataclass(frozen=True)
 class Map:
     """One operation on rows of x: NAME(x, y, m0, m1, c0, c1). Rows are `x_stride` and `y_stride` columns apart.
 
-    `operation` is `silu`, `gelu`, `gelu_tanh`, `relu`, or with its number in `parameter`: `scale` (a factor), `shift`
-    (an offset), `softcap` (a cap).
+    `operation` is `silu`, `gelu`, `gelu_tanh`, `relu`, or with its number in `parameter`: `scale` (a factor), `softcap`
+    (a cap).
     """
 
     operation: str
@@ -39,7 +40,7 @@ class Map:
     @property
     def name(self) -> str:
         """The function's name."""
-        return f"map_{self.operation}_{text(self.parameter)}_{self.x_stride}_{self.y_stride}"
+        return f"map_{self.operation}_{number_text(self.parameter)}_{self.x_stride}_{self.y_stride}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there; ValueError for an unknown operation."""
@@ -58,8 +59,6 @@ class Map:
         match self.operation:
             case "scale":
                 return f.fmul(x, f.splat(self.parameter, F32, f.lanes))
-            case "shift":
-                return f.fadd(x, f.splat(self.parameter, F32, f.lanes))
             case "softcap":
                 return vector_math.softcap(f, x, self.parameter)
             case _:
@@ -68,7 +67,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Combine:
-    """`add`, `subtract`, `multiply` or `divide` of rows of a and b: NAME(a, b, y, m0, m1, c0, c1).
+    """`add` or `multiply` of rows of a and b: NAME(a, b, y, m0, m1, c0, c1).
 
     Rows are so many columns apart; `b_stride` = 0 takes the same row of b for all of a (a bias, a row of factors).
     """
@@ -89,7 +88,7 @@ class Combine:
             return self.name
         arguments = [("a", PTR), ("b", PTR), ("y", PTR), *RANGE, *COLUMNS]
         with m.function(self.name, arguments, aliasing=("a", "b", "y")) as f:
-            operations = {"add": f.fadd, "subtract": f.fsub, "multiply": f.fmul, "divide": f.fdiv}
+            operations = {"add": f.fadd, "multiply": f.fmul}
             if self.operation not in operations:
                 raise ValueError(f"no operation '{self.operation}', expected one of {', '.join(operations)}")
             inputs = [("a", self.a_stride), ("b", self.b_stride)]

@@ -6,25 +6,20 @@ each lane can shift its own code out.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F16, F32, I8, I16, I32, I64, PTR, Function, ModuleBuilder
-from llmir.backends.native.kernels.columns import RANGE, element_address, over_rows
-from llmir.backends.native.kernels.weight_codes import minifloat_value
-from llmir.formats.codebooks import Codebook
-from llmir.formats.elements import Element, Integer
-from llmir.formats.minifloats import Minifloat
+from llmir.backends.native.builder import Function, ModuleBuilder
+from llmir.backends.native.kernels.columns import RANGE, Lanes, element_address, over_rows
+from llmir.backends.native.kernels.decoding import code_value, load_code, load_floats
+from llmir.backends.native.kernels.names import digest
+from llmir.backends.native.kernels.weight_codes import second_levels
+from llmir.backends.native.vector_types import F32, I8, I16, I32, I64, PTR
 from llmir.formats.native_tiles import BFLOAT16, STEP, Region, TileLayout
-from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat
-
-TABLE = 16
-"""Entries of a table that machines look up in."""
+from llmir.formats.quantized import QuantizedFormat
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class Embed:
     @property
     def name(self) -> str:
         """The function's name."""
-        return f"embed_{_digest(self.layout)}_{self.stride}"
+        return f"embed_{digest(self.layout)}_{self.stride}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there."""
@@ -71,7 +66,7 @@ class EmbedPositions:
     @property
     def name(self) -> str:
         """The function's name."""
-        return f"embed_positions_{_digest(self.layout)}_{self.offset}_{self.stride}"
+        return f"embed_positions_{digest(self.layout)}_{self.offset}_{self.stride}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there."""
@@ -89,10 +84,6 @@ class EmbedPositions:
         return self.name
 
 
-def _digest(layout: TileLayout) -> str:
-    return hashlib.sha256(repr(layout).encode()).hexdigest()[:16]
-
-
 @dataclass(frozen=True)
 class TableRow:
     """One row of a table as float32: NAME(table, row, x)."""
@@ -102,7 +93,7 @@ class TableRow:
     @property
     def name(self) -> str:
         """The function's name."""
-        return f"table_row_{_digest(self.layout)}"
+        return f"table_row_{digest(self.layout)}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there."""
@@ -134,26 +125,12 @@ class _Floats:
         def elements(i: SSAValue, _: Sequence[SSAValue]) -> None:
             there, x = f.at(column, f.mul(i, step)), f.at(f.args["x"], f.mul(i, 4 * pairs))
             for k in range(pairs):
-                f.store(_scalar(f, there, k * dtype.itemsize, dtype), x, 4 * k, align=4)
+                f.store(load_floats(f, there, k * dtype.itemsize, dtype), x, 4 * k, align=4)
 
         f.for_(0, self.layout.k // pairs, 1, [], elements)
         if self.layout.k % pairs:
             last = self.layout.k // pairs
-            f.store(_scalar(f, column, last * step, dtype), f.args["x"], 4 * pairs * last, align=4)
-
-
-def _scalar(f: Function, pointer: SSAValue, offset: int, dtype: np.dtype[Any]) -> SSAValue:
-    """One float of a dtype as float32."""
-    if dtype == np.float32:
-        return f.load(pointer, F32, offset)
-    if dtype == np.float16:
-        return f.fpext(f.load(pointer, F16, offset), F32)
-    if dtype == BFLOAT16:
-        return f.bitcast(f.shl(f.zext(f.load(pointer, I16, offset), I32), 16), F32)
-    assert dtype == POWER_OF_TWO
-    exponent = f.zext(f.load(pointer, I8, offset), I32)
-    subnormal = f.cmp("eq", exponent, 0)  # 2^-127
-    return f.bitcast(f.select(subnormal, f.i32(1 << 22), f.shl(exponent, 23)), F32)
+            f.store(load_floats(f, column, last * step, dtype), f.args["x"], 4 * pairs * last, align=4)
 
 
 @dataclass(frozen=True)
@@ -171,7 +148,6 @@ class _Codes:
     def __init__(self, f: Function, layout: TileLayout, tile: SSAValue, column: SSAValue):
         self.f, self.layout, self.tile, self.column = f, layout, tile, column
         self.form = layout.quantized
-        self.offset_kind = self.form.minimum if self.form.minimum is not None else self.form.zero_point
         self.run = max(f.lanes, layout.chunk)
         """k handled at a time: whole registers and whole chunks."""
 
@@ -212,15 +188,12 @@ class _Codes:
     def _second_levels(self, pointer: SSAValue, *, grouped: bool) -> list[SSAValue | None]:
         """The scales of scales and of offsets (scalars) that stand at an address, None where there are none."""
         found: list[SSAValue | None] = []
-        at = 0
-        for kind in (self.form.scale, self.offset_kind):
-            if not isinstance(kind, QuantizedFormat) or (kind.granularity.group_size is not None) != grouped:
+        for place in second_levels(self.layout, grouped=grouped):
+            if place is None:
                 found.append(None)
                 continue
-            assert isinstance(kind.scale, np.dtype)
-            size = kind.scale.itemsize
-            found.append(_scalar(self.f, self._of_column(self.f.at(pointer, at), size), 0, kind.scale))
-            at += size * self.layout.tile
+            at, dtype = place
+            found.append(load_floats(self.f, self._of_column(self.f.at(pointer, at), dtype.itemsize), 0, dtype))
         return found
 
     def _of_column(self, pointer: SSAValue, size: int) -> SSAValue:
@@ -230,13 +203,10 @@ class _Codes:
         """A scale, float zero point or minimum as a float32 scalar."""
         f = self.f
         if not isinstance(kind, QuantizedFormat):
-            return _scalar(f, self._of_column(pointer, kind.itemsize), 0, kind)
+            return load_floats(f, self._of_column(pointer, kind.itemsize), 0, kind)
         assert second is not None
-        raw = f.load(self._of_column(pointer, 1), I8)
-        element = kind.element
-        signed = isinstance(element, Integer) and element.signed
-        code = f.broadcast((f.sext if signed else f.zext)(raw, I32), f.lanes)
-        return f.fmul(f.extract(_value(f, element, code), 0), second)
+        code = f.broadcast(load_code(f, kind.element, self._of_column(pointer, 1)), f.lanes)
+        return f.fmul(f.extract(code_value(f, kind.element, code), 0), second)
 
     def _zero_point(self, pointer: SSAValue) -> SSAValue:
         """An integer zero point as float32, 2^(b-1) added as to the codes."""
@@ -304,7 +274,7 @@ class _Codes:
         for start in range(0, count, f.lanes):
             size = min(f.lanes, count - start)
             code = self._registers_codes(codes, start, size, count)
-            value = _value(f, self.form.element, code)
+            value = code_value(f, self.form.element, code)
             there = f.at(x, f.mul(f.add(first, start), 4))
             # The groups that the lanes are in: lane i is in that of first + start + i.
             step = min(layout.group, f.lanes)
@@ -314,10 +284,7 @@ class _Codes:
                 real = self._real(value, self._group(block, number, groups, levels))
                 if lane:
                     real = f.shuffle(real, real, [*range(lane, f.lanes), *range(lane)])
-                if part == f.lanes:
-                    f.store(real, there, align=4)
-                else:
-                    f.store_partial(real, there, f.i64(part), 4 * lane)
+                Lanes.first(f, part).store(real, there, 4 * lane)
 
     def _real(self, value: SSAValue, group: _Group) -> SSAValue:
         f, layout = self.f, self.layout
@@ -372,19 +339,3 @@ class _Codes:
         word, field = divmod(step, 8 // width)
         before = sum(layout.plane_words(w, size) for w in layout.planes[:plane])
         return layout.codes_bytes(chunk * layout.chunk) + (before + word) * 4 * layout.tile, 8 * byte + width * field
-
-
-def _value(f: Function, element: Element, code: SSAValue) -> SSAValue:
-    """What codes (i32 lanes) of an element stand for, as float32; integers as they are."""
-    match element:
-        case Integer():
-            return f.sitofp(code, F32)
-        case Minifloat():
-            return minifloat_value(f, code, element.layout)
-        case Codebook():
-            values = list(element.values) * max(1, TABLE // len(element.values))
-            found = f.lookup(f.vector(values[:TABLE], F32), code)
-            for start in range(TABLE, len(values), TABLE):
-                part = f.lookup(f.vector(values[start : start + TABLE], F32), code)
-                found = f.select(f.cmp("uge", code, start), part, found)
-            return found

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from xdsl.ir import Attribute, SSAValue
 
-from llmir.backends.native.builder import I8, I64, PTR, Function, ModuleBuilder
+from llmir.backends.native.builder import Function, ModuleBuilder
+from llmir.backends.native.vector_types import I8, I64, PTR
 
 TEXT, CLEAR, APPEND, APPEND_NUMBER = "error.text", "error.clear", "error.append", "error.append_number"
 TEXT_BYTES = 1024

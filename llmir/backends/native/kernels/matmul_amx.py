@@ -12,9 +12,11 @@ from collections.abc import Iterator
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F32, I32, Function, vec
+from llmir.backends.native.builder import Function
+from llmir.backends.native.kernels.columns import repeat
 from llmir.backends.native.kernels.weight_codes import TileReader, Vectors, steps_of
-from llmir.dialects.vk import TILE_ROWS
+from llmir.backends.native.vector_types import F32, I32, vec
+from llmir.dialects.vk.tiles import TILE_ROWS
 from llmir.formats.elements import Integer
 from llmir.formats.native_tiles import BFLOAT16, STEP
 
@@ -47,10 +49,7 @@ class RegisterProducts:
         def body(i: SSAValue, carried: Vectors) -> Vectors:
             return self.add(f.at(w, f.mul(i, size)), f.at(q, f.mul(i, row_bytes)), self.span, carried)
 
-        if whole > 1:
-            registers = f.for_(0, whole, 1, registers, body)
-        elif whole:
-            registers = self.add(w, q, self.span, registers)
+        registers = repeat(f, whole, registers, body)
         if left:
             registers = self.add(f.at(w, whole * size), f.at(q, whole * row_bytes), left, registers)
         for n, register in enumerate(registers):

@@ -7,14 +7,15 @@ matrix register of a product over 64 k.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import I32, I64, Function, vec
+from llmir.backends.native.builder import Function
+from llmir.backends.native.kernels.columns import repeat
 from llmir.backends.native.kernels.matmul_amx import LEAST_ROWS, RegisterProducts
 from llmir.backends.native.kernels.weight_codes import TileReader, Vectors, steps_of
+from llmir.backends.native.vector_types import I32, I64, vec
 from llmir.formats.native_tiles import STEP
 
 SPAN = 2 * STEP
@@ -113,10 +114,3 @@ def codes_of(f: Function, reader: TileReader, w: SSAValue, length: int) -> list[
         words = reader.words(f.at(w, layout.codes_bytes(start)), size)
         steps += [reader.bytes(words, step) for step in range(steps_of(size))]
     return steps
-
-
-def repeat(f: Function, times: int, carried: Vectors, body: Callable[[SSAValue, Vectors], Vectors]) -> Vectors:
-    """A loop, or its body alone when it runs once."""
-    if times <= 1:
-        return body(f.i64(0), carried) if times else carried
-    return f.for_(0, times, 1, carried, body)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F32, PTR, Function, ModuleBuilder
+from llmir.backends.native.builder import Function, ModuleBuilder
 from llmir.backends.native.kernels.columns import (
     HEADS,
     RANGE,
@@ -17,6 +17,8 @@ from llmir.backends.native.kernels.columns import (
     over_rows,
     sum_of_lanes,
 )
+from llmir.backends.native.kernels.names import number_text
+from llmir.backends.native.vector_types import F32, PTR
 
 SUMS = 4
 """Partial sums of a row, so that additions need not wait for each other."""
@@ -37,7 +39,7 @@ class RmsNorm:
     @property
     def name(self) -> str:
         """The function's name."""
-        return f"rms_norm_{self.columns}_{text(self.epsilon)}_{self.x_stride}_{self.y_stride}"
+        return f"rms_norm_{self.columns}_{number_text(self.epsilon)}_{self.x_stride}_{self.y_stride}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there."""
@@ -70,7 +72,7 @@ class HeadRmsNorm:
     @property
     def name(self) -> str:
         """The function's name."""
-        return f"head_rms_norm_{self.head_dim}_{text(self.epsilon)}_{self.x_stride}_{self.y_stride}"
+        return f"head_rms_norm_{self.head_dim}_{number_text(self.epsilon)}_{self.x_stride}_{self.y_stride}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there."""
@@ -139,7 +141,7 @@ class LayerNorm:
     def name(self) -> str:
         """The function's name."""
         affine = self.affine.replace(" ", "_") or "plain"
-        return f"layer_norm_{self.columns}_{text(self.epsilon)}_{affine}_{self.x_stride}_{self.y_stride}"
+        return f"layer_norm_{self.columns}_{number_text(self.epsilon)}_{affine}_{self.x_stride}_{self.y_stride}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there."""
@@ -180,8 +182,3 @@ class LayerNorm:
             lanes.store(value, f.at(y, place))
 
         over_columns(f, 0, self.columns, scale)
-
-
-def text(value: float | None) -> str:
-    """A number as part of a name."""
-    return "none" if value is None else repr(float(value)).replace("-", "m").replace("+", "").replace(".", "p")

@@ -12,7 +12,8 @@ from typing import Literal
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F32, I32, I64, PTR, Function, ModuleBuilder, vec
+from llmir.backends.native.builder import Function, ModuleBuilder
+from llmir.backends.native.vector_types import F32, I32, I64, PTR, vec
 
 STREAMS = 8
 """Registers read in one step."""

@@ -11,20 +11,29 @@ from xdsl.dialects.builtin import FloatAttr
 from xdsl.ir import SSAValue
 
 from llmir.backends.native.builder import ModuleBuilder
-from llmir.backends.native.kernels.attention import Attention, AttentionParts, Heads, MergeParts, chunks_of
+from llmir.backends.native.kernels.attention import Attention
+from llmir.backends.native.kernels.attention_parts import AttentionParts, MergeParts, chunks_of
+from llmir.backends.native.kernels.attention_tile import Heads
 from llmir.backends.native.kernels.cache import AppendCache
 from llmir.backends.native.kernels.elementwise import Combine, Gate, Map
 from llmir.backends.native.kernels.embedding import Embed, EmbedPositions
-from llmir.backends.native.kernels.matmul import Matmul, Schedule, spread_stride
+from llmir.backends.native.kernels.float_rows import RoundRows, SumRows
+from llmir.backends.native.kernels.matmul import Matmul
+from llmir.backends.native.kernels.matmul_spec import Schedule, spread_stride
 from llmir.backends.native.kernels.norms import HeadRmsNorm, LayerNorm, RmsNorm
-from llmir.backends.native.kernels.quantize_rows import QuantizeRows, RoundRows, RowRanges, SumRows
+from llmir.backends.native.kernels.quantize_rows import QuantizeRows
 from llmir.backends.native.kernels.rope import Rope
+from llmir.backends.native.kernels.row_ranges import RowRanges
 from llmir.backends.native.kernels.sampling import Argmax, Pick
 from llmir.backends.native.kernels.step import Part, Places, StepEmitter
 from llmir.backends.native.plan import StepPlan
-from llmir.dialects import kernel_phases as k
-from llmir.dialects.kernel_access import ARENA_ALIGNMENT, StepKernel, memref, shape, strides
+from llmir.dialects.kernel_access import StepKernel, aligned, memref, shape, strides
+from llmir.dialects.kernel_attention import AppendCacheOp, AttentionOp, RopeOp
+from llmir.dialects.kernel_norms import LayerNormOp, RMSNormOp
+from llmir.dialects.kernel_pointwise import ActivateOp, AddOp, CopyOp, GateOp, MultiplyOp, ScaleOp, SoftcapOp
+from llmir.dialects.kernel_products import MatmulOp, QuantizeRowsOp, RowRangesOp
 from llmir.dialects.kernel_steps import StepOp
+from llmir.dialects.kernel_tokens import ArgmaxOp, EmbedOp, EmbedPositionsOp, PickOp
 from llmir.dialects.kernel_types import COLUMNS, HEADS, TilesType
 
 
@@ -75,13 +84,13 @@ def columns_of(e: StepEmitter, op: StepKernel, part: Part, value: SSAValue) -> t
     return e.f.mul(part.first, width), e.f.smin(e.f.mul(part.last, width), columns)
 
 
-def embed(e: StepEmitter, op: k.EmbedOp, part: Part) -> None:
+def embed(e: StepEmitter, op: EmbedOp, part: Part) -> None:
     """Rows of a packed table."""
     generator = Embed(_tiles(op.table).layout, stride(op.output))
     e.call(generator, *map(e.value, (op.ids, op.table, op.output)), part.m0, part.m1)
 
 
-def embed_positions(e: StepEmitter, op: k.EmbedPositionsOp, part: Part) -> None:
+def embed_positions(e: StepEmitter, op: EmbedPositionsOp, part: Part) -> None:
     """Rows of a packed table from the position on."""
     generator = EmbedPositions(_tiles(op.table).layout, op.offset.value.data, stride(op.output))
     e.call(generator, *map(e.value, (op.table, op.output, op.position)), part.m0, part.m1)
@@ -92,7 +101,7 @@ def _tiles(value: SSAValue) -> TilesType:
     return value.type
 
 
-def rms_norm(e: StepEmitter, op: k.RMSNormOp, part: Part) -> None:
+def rms_norm(e: StepEmitter, op: RMSNormOp, part: Part) -> None:
     """Of rows, or of each head of them."""
     columns, epsilon = shape(op.input)[-1], number(op.epsilon)
     places = stride(op.input), stride(op.output)
@@ -104,7 +113,7 @@ def rms_norm(e: StepEmitter, op: k.RMSNormOp, part: Part) -> None:
     e.call(HeadRmsNorm(columns, epsilon, *places), x, weight, y, part.m0, part.m1, *heads)
 
 
-def layer_norm(e: StepEmitter, op: k.LayerNormOp, part: Part) -> None:
+def layer_norm(e: StepEmitter, op: LayerNormOp, part: Part) -> None:
     """Of rows."""
     if len(shape(op.input)) != 2:
         raise ValueError("kernel.layer_norm of heads has no native kernel")
@@ -115,7 +124,7 @@ def layer_norm(e: StepEmitter, op: k.LayerNormOp, part: Part) -> None:
     e.call(norm, x, weight, bias, y, part.m0, part.m1)
 
 
-def matmul(e: StepEmitter, op: k.MatmulOp, part: Part) -> None:
+def matmul(e: StepEmitter, op: MatmulOp, part: Part) -> None:
     """Rows by tiles of the packed weight."""
     tiles = op.tiles
     generator = matmul_of(op)
@@ -123,17 +132,10 @@ def matmul(e: StepEmitter, op: k.MatmulOp, part: Part) -> None:
     assert part.last is not None
     x = e.value(op.input)
     scales, sums, bias = (x if v is None else e.value(v) for v in (op.scales, op.sums, op.bias))
-    k, group = generator.layout.k, generator.sum_group
     if op.activation.data == "bf16":
-        rounded = RoundRows(k, group, generator.natural, stride(op.input), generator.row_stride)
-        size = -(-2 * rounded.stride // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
-        place = e.workspace(0, size + 4 * -(-k // group))
-        sums = e.f.at(place, e.f.mul(e.rows, size))
-        e.call(rounded, x, place, sums, part.m0, part.m1)
-        x = place
+        x, sums = _rounded(e, op, part, generator)
     elif generator.needs_sums and op.sums is None:
-        sums = e.workspace(0, 4 * -(-k // group))
-        e.call(SumRows(k, group, stride(op.input)), x, sums, part.m0, part.m1)
+        sums = _sums(e, op, part, generator)
     tile_range = (e.f.mul(t, tiles.interleave.data) for t in (part.first, part.last))
     e.call(
         generator,
@@ -142,7 +144,54 @@ def matmul(e: StepEmitter, op: k.MatmulOp, part: Part) -> None:
     )
 
 
-def matmul_of(op: k.MatmulOp) -> Matmul:
+def _rounded(e: StepEmitter, op: MatmulOp, part: Part, product: Matmul) -> tuple[SSAValue, SSAValue]:
+    """Rows of the input rounded to bf16, and their sums."""
+    generator = RoundRows(product.layout.k, product.sum_group, product.natural, stride(op.input), product.row_stride)
+    size = aligned(2 * generator.stride)
+
+    def sums_of(place: SSAValue) -> SSAValue:
+        return e.f.at(place, e.f.mul(e.rows, size))
+
+    def write(place: SSAValue, m0: SSAValue, m1: SSAValue) -> None:
+        e.call(generator, e.value(op.input), place, sums_of(place), m0, m1)
+
+    place = _prepared(e, op, part, size + 4 * product.sums_of_row, write)
+    return place, sums_of(place)
+
+
+def _sums(e: StepEmitter, op: MatmulOp, part: Part, product: Matmul) -> SSAValue:
+    """Sums of rows of the input."""
+    generator = SumRows(product.layout.k, product.sum_group, stride(op.input))
+
+    def write(place: SSAValue, m0: SSAValue, m1: SSAValue) -> None:
+        e.call(generator, e.value(op.input), place, m0, m1)
+
+    return _prepared(e, op, part, 4 * product.sums_of_row, write)
+
+
+def _prepared(
+    e: StepEmitter,
+    op: MatmulOp,
+    part: Part,
+    row_bytes: int,
+    write: Callable[[SSAValue, SSAValue, SSAValue], None],
+) -> SSAValue:
+    """Workspace for rows that is filled by `write(place, m0, m1)`.
+
+    For one row every thread does so for itself, which saves waiting; many rows are divided.
+    """
+    if shape(op.input)[0] == 1:
+        place = e.workspace(0, row_bytes)
+        write(place, part.m0, part.m1)
+        return place
+    place = e.shared_workspace(0, row_bytes)
+    e.barrier()  # others may still read what an operation before had there
+    write(place, *e.share(e.rows, e.thread, e.threads))
+    e.barrier()
+    return place
+
+
+def matmul_of(op: MatmulOp) -> Matmul:
     """The specification of a product."""
     tiles, layout, schedule = op.tiles, op.tiles.layout, op.schedule.schedule
     groups = 1 if op.scales is None else shape(op.scales)[-1]
@@ -164,7 +213,7 @@ def matmul_of(op: k.MatmulOp) -> Matmul:
     )
 
 
-def row_ranges(e: StepEmitter, op: k.RowRangesOp, part: Part) -> None:
+def row_ranges(e: StepEmitter, op: RowRangesOp, part: Part) -> None:
     """Of rows."""
     _check_contiguous(op.input)
     generator = RowRanges(shape(op.input)[-1], symmetric=shape(op.output)[-1] == 1)
@@ -177,7 +226,7 @@ def _check_contiguous(input: SSAValue) -> None:
         raise ValueError(f"rows of {input.type} are quantized where they lie one behind the other only; copy them")
 
 
-def quantize_rows(e: StepEmitter, op: k.QuantizeRowsOp, part: Part) -> None:
+def quantize_rows(e: StepEmitter, op: QuantizeRowsOp, part: Part) -> None:
     """Rows to codes, scales and sums of codes."""
     _check_contiguous(op.input)
     generator = QuantizeRows(
@@ -194,7 +243,7 @@ def quantize_rows(e: StepEmitter, op: k.QuantizeRowsOp, part: Part) -> None:
     e.call(generator, *map(e.value, (op.input, op.codes, op.scales, op.sums)), part.m0, part.m1, *given)
 
 
-def rope(e: StepEmitter, op: k.RopeOp, part: Part) -> None:
+def rope(e: StepEmitter, op: RopeOp, part: Part) -> None:
     """Of heads, in place."""
     _, heads, size = shape(op.output)
     generator = Rope(size, stride(op.output), shape(op.table)[-1])
@@ -202,7 +251,7 @@ def rope(e: StepEmitter, op: k.RopeOp, part: Part) -> None:
     e.call(generator, *map(e.value, (op.output, op.table, op.position)), *ranges)
 
 
-def append_cache(e: StepEmitter, op: k.AppendCacheOp, part: Part) -> None:
+def append_cache(e: StepEmitter, op: AppendCacheOp, part: Part) -> None:
     """Rows of keys and values into the cache."""
     _, heads, size = shape(op.key)
     generator = AppendCache(heads, size, element_of(op.keys), stride(op.key), stride(op.value))
@@ -217,7 +266,7 @@ def element_of(cache: SSAValue) -> str:
     return str(type.element_type)
 
 
-def attention(e: StepEmitter, op: k.AttentionOp, part: Part) -> None:
+def attention(e: StepEmitter, op: AttentionOp, part: Part) -> None:
     """Of many rows; of one in parts, so that a team of any size has something to do for each of its threads."""
     heads = Heads(
         heads=shape(op.query)[1],
@@ -251,13 +300,13 @@ def attention(e: StepEmitter, op: k.AttentionOp, part: Part) -> None:
     e.call(MergeParts(parts), shared, out, position, *heads_of(e, op, part, heads.heads))
 
 
-def argmax(e: StepEmitter, op: k.ArgmaxOp, part: Part) -> None:
+def argmax(e: StepEmitter, op: ArgmaxOp, part: Part) -> None:
     """The largest of a thread's columns."""
     columns = columns_of(e, op, part, op.input)
     e.call(Argmax(stride(op.input)), *map(e.value, (op.input, op.values, op.indices)), part.m0, part.m1, *columns)
 
 
-def pick(e: StepEmitter, op: k.PickOp, part: Part) -> None:
+def pick(e: StepEmitter, op: PickOp, part: Part) -> None:
     """The best of all threads'."""
     found = e.first_thread(op.values), e.first_thread(op.indices)
     slots = e.private_stride, e.private_stride
@@ -267,7 +316,7 @@ def pick(e: StepEmitter, op: k.PickOp, part: Part) -> None:
 def combine(operation: str) -> Callable[[StepEmitter, Any, Part], None]:
     """Two operands, element by element."""
 
-    def lower_it(e: StepEmitter, op: k.AddOp, part: Part) -> None:
+    def lower_it(e: StepEmitter, op: AddOp, part: Part) -> None:
         generator = Combine(operation, stride(op.lhs), stride(op.rhs), stride(op.output))
         columns = columns_of(e, op, part, op.output)
         e.call(generator, *map(e.value, (op.lhs, op.rhs, op.output)), part.m0, part.m1, *columns)
@@ -275,7 +324,7 @@ def combine(operation: str) -> Callable[[StepEmitter, Any, Part], None]:
     return lower_it
 
 
-def gate(e: StepEmitter, op: k.GateOp, part: Part) -> None:
+def gate(e: StepEmitter, op: GateOp, part: Part) -> None:
     """activation(gate) * up."""
     generator = Gate(op.activation.data, stride(op.gate), stride(op.up), stride(op.output))
     columns = columns_of(e, op, part, op.output)
@@ -290,23 +339,23 @@ def pointwise(e: StepEmitter, op: Any, part: Part, operation: str, parameter: fl
 
 
 LOWERINGS: dict[type[StepKernel], Callable[[StepEmitter, Any, Part], None]] = {
-    k.EmbedOp: embed,
-    k.EmbedPositionsOp: embed_positions,
-    k.RMSNormOp: rms_norm,
-    k.LayerNormOp: layer_norm,
-    k.RowRangesOp: row_ranges,
-    k.QuantizeRowsOp: quantize_rows,
-    k.MatmulOp: matmul,
-    k.RopeOp: rope,
-    k.AppendCacheOp: append_cache,
-    k.AttentionOp: attention,
-    k.ArgmaxOp: argmax,
-    k.PickOp: pick,
-    k.AddOp: combine("add"),
-    k.MultiplyOp: combine("multiply"),
-    k.GateOp: gate,
-    k.CopyOp: lambda e, op, part: pointwise(e, op, part, "scale", 1.0),
-    k.ActivateOp: lambda e, op, part: pointwise(e, op, part, op.activation.data),
-    k.ScaleOp: lambda e, op, part: pointwise(e, op, part, "scale", number(op.factor)),
-    k.SoftcapOp: lambda e, op, part: pointwise(e, op, part, "softcap", number(op.cap)),
+    EmbedOp: embed,
+    EmbedPositionsOp: embed_positions,
+    RMSNormOp: rms_norm,
+    LayerNormOp: layer_norm,
+    RowRangesOp: row_ranges,
+    QuantizeRowsOp: quantize_rows,
+    MatmulOp: matmul,
+    RopeOp: rope,
+    AppendCacheOp: append_cache,
+    AttentionOp: attention,
+    ArgmaxOp: argmax,
+    PickOp: pick,
+    AddOp: combine("add"),
+    MultiplyOp: combine("multiply"),
+    GateOp: gate,
+    CopyOp: lambda e, op, part: pointwise(e, op, part, "scale", 1.0),
+    ActivateOp: lambda e, op, part: pointwise(e, op, part, op.activation.data),
+    ScaleOp: lambda e, op, part: pointwise(e, op, part, "scale", number(op.factor)),
+    SoftcapOp: lambda e, op, part: pointwise(e, op, part, "softcap", number(op.cap)),
 }

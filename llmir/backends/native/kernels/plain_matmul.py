@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F32, I8, I32, I64, PTR, Function, ModuleBuilder, vec
+from llmir.backends.native.builder import Function, ModuleBuilder
+from llmir.backends.native.kernels.columns import Lanes
 from llmir.backends.native.kernels.last_error import CLEAR, Check, emit_error_text, guarded
 from llmir.backends.native.kernels.processor import MissingFeature
+from llmir.backends.native.vector_types import F32, I8, I32, I64, PTR
 
 BITS = (2, 8)
 """The least and the most bits of a code."""
@@ -82,11 +84,11 @@ class PlainProduct:
         if self.zero_points:
             points = [f.broadcast(f.sext(f.load(f.at(f.args["z"], n), I8), I32), lanes) for n in numbers]
 
-        def add(column: SSAValue, sums: Sequence[SSAValue], count: SSAValue | None) -> list[SSAValue]:
-            inputs = [self._load(f, "x", F32, 4, row, column, count) for row in range(self.rows)]
+        def add(column: SSAValue, sums: Sequence[SSAValue], access: Lanes) -> list[SSAValue]:
+            inputs = [access.load(self._at(f, "x", 4, row, column)) for row in range(self.rows)]
             out = list(sums)
             for c in range(self.columns):
-                code = f.sext(self._load(f, "w", I8, 1, c, column, count), I32)
+                code = f.sext(access.load(self._at(f, "w", 1, c, column), element=I8), I32)
                 if self.zero_points:
                     code = f.sub(code, points[c])
                 weight = f.fmul(f.sitofp(code, F32), scales[c])
@@ -97,17 +99,13 @@ class PlainProduct:
 
         left = f.urem(group, lanes)
         whole = f.sub(f.add(start, group), left)
-        sums = f.for_(start, whole, lanes, sums, lambda column, carried: add(column, carried, None))
+        sums = f.for_(start, whole, lanes, sums, lambda column, carried: add(column, carried, Lanes(f)))
         types = [value.type for value in sums]
-        return f.if_(f.cmp("ne", left, 0), lambda: add(whole, sums, left), lambda: sums, types)
+        return f.if_(f.cmp("ne", left, 0), lambda: add(whole, sums, Lanes(f, left)), lambda: sums, types)
 
-    def _load(
-        self, f: Function, name: str, element: Attribute, size: int, row: int, column: SSAValue, count: SSAValue | None
-    ) -> SSAValue:
-        """A register's worth of a row; with `count` only so many elements, and zeros."""
-        place = f.at(f.args[name], f.mul(f.add(column, f.mul(f.args["k"], row)), size))
-        kind = vec(element, f.lanes)
-        return f.load(place, kind, align=size) if count is None else f.load_partial(place, kind, count)
+    def _at(self, f: Function, name: str, size: int, row: int, column: SSAValue) -> SSAValue:
+        """Where a column of a row begins."""
+        return f.at(f.args[name], f.mul(f.add(column, f.mul(f.args["k"], row)), size))
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import I8, I32, I64, PTR, Function, ModuleBuilder
+from llmir.backends.native.builder import Function, ModuleBuilder
 from llmir.backends.native.kernels.last_error import Check, c_string
+from llmir.backends.native.vector_types import I8, I32, I64, PTR
 from llmir.targets.host import required_features
 from llmir.targets.machine import Machine
 

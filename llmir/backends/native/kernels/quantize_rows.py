@@ -1,7 +1,6 @@
-"""What matrix kernels read of activations: codes with scales (`QuantizeRows`), bf16 (`RoundRows`), sums (`SumRows`).
+"""`llm.quantize` of rows [M, K] of float32, bit for bit, for matrix kernels: codes, scales and sums of codes.
 
-`QuantizeRows` is `llm.quantize` of rows [M, K] of float32, bit for bit: NAME(x, q, s, sums, m0, m1) writes for rows
-m0 ... m1 - 1
+NAME(x, q, s, sums, m0, m1) writes for rows m0 ... m1 - 1
 
     q     i8 [M, K]                       the codes; of `ui8` codes less 128
     s     f32 [M, K / group]              the scales as float32: [M, 1] where one is for a row or for all of them;
@@ -18,28 +17,25 @@ With one scale for all rows, found from them, the function is to be called once,
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import BF16, F16, F32, I8, I16, I32, I64, PTR, Function, ModuleBuilder, vec
+from llmir.backends.native.builder import Function, ModuleBuilder
+from llmir.backends.native.kernels.columns import RANGE, Lanes, over_rows
+from llmir.backends.native.kernels.decoding import rounded_to_bfloat16
+from llmir.backends.native.kernels.names import digest
+from llmir.backends.native.kernels.row_ranges import Range, RangeFinder
+from llmir.backends.native.kernels.row_spans import AT_ONCE, SHORT, over_spans, registers, store_lanes, store_reduced
+from llmir.backends.native.kernels.vector_math import ROUNDER
+from llmir.backends.native.vector_types import F16, F32, I8, I32, I64, PTR
 from llmir.formats.elements import Integer
 from llmir.formats.native_tiles import BFLOAT16
 from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat
 
-SHORT = 256
-"""Groups of at most so many k are read once for their range and once for their codes, several at a time."""
-
-AT_ONCE = 48
-"""Registers of activations in the body of a loop, at most."""
-
-ROUNDER = 1.5 * 2.0**23
-"""A small float32 added to this is rounded to an integer, which is then in the lowest bits of the sum."""
 ROUNDER_BITS = int(np.float32(ROUNDER).view(np.int32))
 
 TINY, RAISE = 2.0**-100, 2.0**64
@@ -47,8 +43,6 @@ TINY, RAISE = 2.0**-100, 2.0**64
 
 SHIFTED = 128
 """What is taken off codes and zero points of `ui8`."""
-
-Combine = Callable[[SSAValue, SSAValue], SSAValue]
 
 
 @dataclass(frozen=True)
@@ -76,8 +70,7 @@ class QuantizeRows:
     @property
     def name(self) -> str:
         """The function's name: what it is, and a digest of all of it."""
-        digest = hashlib.sha256(repr(self).encode()).hexdigest()[:12]
-        return f"quantize_rows_{self.k}_{self.form.element.name}_{digest}"
+        return f"quantize_rows_{self.k}_{self.form.element.name}_{digest(self)}"
 
     @property
     def group(self) -> int:
@@ -115,7 +108,7 @@ class QuantizeRows:
         if not m.has(self.name):
             arguments = [(n, PTR) for n in ("x", "q", "s", "sums")]
             given = [("ranges", PTR), ("rows", I64)] if self.ranges else []
-            with m.function(self.name, [*arguments, ("m0", I64), ("m1", I64), *given]) as f:
+            with m.function(self.name, [*arguments, *RANGE, *given]) as f:
                 _Quantizer(f, self).write()
                 f.ret()
         return self.name
@@ -147,271 +140,6 @@ class QuantizeRows:
 
 
 @dataclass(frozen=True)
-class RowRanges:
-    """The range of each row of `k` float32, for `QuantizeRows(ranges=True)`: NAME(x, ranges, m0, m1).
-
-    ranges f32 [M, 1]: the largest magnitude; or [M, 2]: the smallest and the largest value, zero being between them.
-    """
-
-    k: int
-    symmetric: bool
-
-    @property
-    def name(self) -> str:
-        """The function's name."""
-        return f"row_{'magnitudes' if self.symmetric else 'ranges'}_{self.k}"
-
-    def emit(self, m: ModuleBuilder) -> str:
-        """Add the function, unless it is there; its name."""
-        if m.has(self.name):
-            return self.name
-        with m.function(self.name, [("x", PTR), ("ranges", PTR), ("m0", I64), ("m1", I64)]) as f:
-            finder = _Ranges(f, self.symmetric)
-
-            def row(m: SSAValue, _: list[SSAValue]) -> None:
-                x = f.at(f.args["x"], f.mul(m, 4 * self.k))
-                found = finder.each([finder.range_of(x, self.k)])
-                values = finder.flat(found)
-                out = f.at(f.args["ranges"], f.mul(m, 4 * len(values)))
-                for i, value in enumerate(reversed(values)):
-                    store_lanes(f, value, out, i, 1)
-
-            f.for_(f.args["m0"], f.args["m1"], 1, [], row)
-            f.ret()
-        return self.name
-
-
-@dataclass(frozen=True)
-class SumRows:
-    """Sums of each `group` successive float32 of rows of `k`: NAME(x, sums, m0, m1), sums f32 [M, K / group].
-
-    Rows of x are `x_stride` elements apart, next to each other by default.
-    """
-
-    k: int
-    group: int
-    x_stride: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The function's name."""
-        return f"sum_rows_{self.k}_{self.group}_{self.x_stride or self.k}"
-
-    def emit(self, m: ModuleBuilder) -> str:
-        """Add the function, unless it is there; its name."""
-        if m.has(self.name):
-            return self.name
-        with m.function(self.name, [("x", PTR), ("sums", PTR), ("m0", I64), ("m1", I64)]) as f:
-            sums = -(-self.k // self.group)
-
-            def row(m: SSAValue, _: list[SSAValue]) -> None:
-                x = f.at(f.args["x"], f.mul(m, 4 * (self.x_stride or self.k)))
-                out = f.at(f.args["sums"], f.mul(m, 4 * sums))
-                zero = f.splat(0.0, F32, f.lanes)
-                over_spans(
-                    f, self.k, self.group, zero, f.fadd,
-                    lambda at, offset, count: load(f, at, offset, count),
-                    lambda at, values: store_reduced(f, at, values, f.fadd),
-                    x, out,
-                )  # fmt: skip
-
-            f.for_(f.args["m0"], f.args["m1"], 1, [], row)
-            f.ret()
-        return self.name
-
-
-@dataclass(frozen=True)
-class RoundRows:
-    """Rows of `k` float32 rounded to bf16, for `Matmul` with bf16 activations: NAME(x, q, sums, m0, m1).
-
-    Rows of q are k filled up with zeros to whole fours. Of four successive values the second and third are exchanged
-    unless `natural`: dot products of pairs then take codes as they lie in a word's bytes. sums f32 [M, k / group] are
-    those of the rounded values. Rows of x and q are `x_stride` and `q_stride` elements apart, next to each other by
-    default.
-    """
-
-    k: int
-    group: int
-    natural: bool = False
-    x_stride: int | None = None
-    q_stride: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The function's name."""
-        order = "natural" if self.natural else "pairs"
-        return f"round_rows_{self.k}_{self.group}_{order}_{self.x_stride or self.k}_{self.stride}"
-
-    @property
-    def stride(self) -> int:
-        """Elements from one row of q to the next."""
-        return self.q_stride or -(-self.k // 4) * 4
-
-    def emit(self, m: ModuleBuilder) -> str:
-        """Add the function, unless it is there; its name."""
-        if m.has(self.name):
-            return self.name
-        with m.function(self.name, [("x", PTR), ("q", PTR), ("sums", PTR), ("m0", I64), ("m1", I64)]) as f:
-            order = [i if self.natural else 4 * (i // 4) + (0, 2, 1, 3)[i % 4] for i in range(f.lanes)]
-            sums = -(-self.k // self.group)
-
-            def rounded(at: object, offset: int, count: int) -> SSAValue:
-                x, q = at  # pyright: ignore
-                value = load(f, x, offset, count)  # pyright: ignore
-                bits = f.bitcast(f.fptrunc(f.shuffle(value, value, order), BF16), vec(I16, f.lanes))
-                whole = -(-count // 4) * 4
-                if whole == f.lanes:
-                    f.store(bits, q, 2 * offset)  # pyright: ignore
-                else:
-                    f.store_partial(bits, q, whole, 2 * offset)  # pyright: ignore
-                return f.bitcast(f.shl(f.zext(bits, I32), 16), vec(F32, f.lanes))
-
-            def row(m: SSAValue, _: list[SSAValue]) -> None:
-                x = f.at(f.args["x"], f.mul(m, 4 * (self.x_stride or self.k)))
-                q = f.at(f.args["q"], f.mul(m, 2 * self.stride))
-                out = f.at(f.args["sums"], f.mul(m, 4 * sums))
-                over_spans(
-                    f, self.k, self.group, f.splat(0.0, F32, f.lanes), f.fadd, rounded,
-                    lambda at, values: store_reduced(f, at, values, f.fadd),
-                    x, out, (q, 2),
-                )  # fmt: skip
-
-            f.for_(f.args["m0"], f.args["m1"], 1, [], row)
-            f.ret()
-        return self.name
-
-
-# -- pieces --
-
-
-def load(f: Function, pointer: SSAValue, offset: int, count: int) -> SSAValue:
-    """`count` float32, at most a register, at element `offset`; zeros after them."""
-    kind = vec(F32, f.lanes)
-    if count == f.lanes:
-        return f.load(pointer, kind, 4 * offset, align=4)
-    return f.load_partial(pointer, kind, count, 4 * offset, align=4)
-
-
-def registers(f: Function, length: int) -> list[tuple[int, int]]:
-    """(first element, how many) of each register of `length` elements."""
-    return [(start, min(f.lanes, length - start)) for start in range(0, length, f.lanes)]
-
-
-def reduce_each(f: Function, vectors: Sequence[SSAValue], combine: Combine) -> SSAValue:
-    """The lanes of each vector combined: lane i of the result is that of vector i. There may be more lanes."""
-    parts = list(vectors)
-    while len(parts) & (len(parts) - 1):
-        parts.append(parts[-1])
-    width, segments = f.lanes, 1  # lanes that are still to be combined, and how often that is so in a vector
-    while width > 1:
-        half = width // 2
-        starts = [width * s for s in range(segments)]
-        if len(parts) == 1:
-            low = [s + i for s in starts for i in range(half)]
-            pairs = [(parts[0], parts[0], low)]
-        else:
-            both = [*starts, *(f.lanes + s for s in starts)]
-            low = [s + i for s in both for i in range(half)]
-            pairs = [(a, b, low) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-            segments *= 2
-        parts = [combine(f.shuffle(a, b, mask), f.shuffle(a, b, [i + half for i in mask])) for a, b, mask in pairs]
-        width = half
-    return parts[0]
-
-
-def store_lanes(f: Function, value: SSAValue, pointer: SSAValue, offset: int, count: int) -> None:
-    """The first `count` lanes to 32-bit element `offset`."""
-    lanes = value.type.get_shape()[0]  # pyright: ignore
-    if count < lanes:
-        value = f.shuffle(value, value, range(count))
-    f.store(value, pointer, 4 * offset, align=4)
-
-
-def store_reduced(f: Function, pointer: SSAValue, vectors: Sequence[SSAValue], combine: Combine) -> None:
-    """The combined lanes of each vector, one after the other."""
-    for start in range(0, len(vectors), f.lanes):
-        own = vectors[start : start + f.lanes]
-        store_lanes(f, reduce_each(f, own, combine), pointer, start, len(own))
-
-
-def over_spans(
-    f: Function,
-    length: int,
-    span: int,
-    zero: SSAValue,
-    combine: Combine,
-    value: Callable[[SSAValue, int, int], SSAValue],
-    put: Callable[[SSAValue, Sequence[SSAValue]], None],
-    x: SSAValue,
-    out: SSAValue,
-    *others: tuple[SSAValue, int],
-) -> None:
-    """One number for each span of `length` elements, 4 bytes each, at x, to 32-bit elements at out.
-
-    `value(x, offset, count)` gives a register's part of it, `put(out, parts)` writes those of successive spans.
-    `others` are pointers that go along, with the bytes of an element; value gets them as tuple in place of x.
-    """
-    pointers = [(x, 4), *others]
-
-    def moved(base: Sequence[tuple[SSAValue, int]], elements: int | SSAValue) -> list[tuple[SSAValue, int]]:
-        if isinstance(elements, int):
-            return [(f.at(p, elements * size), size) for p, size in base]
-        return [(f.at(p, f.mul(elements, size)), size) for p, size in base]
-
-    def part(base: Sequence[tuple[SSAValue, int]], start: int, count: int, sum: SSAValue) -> SSAValue:
-        at: object = base[0][0] if len(base) == 1 else tuple(p for p, _ in base)
-        for offset, own in registers(f, count):
-            sum = combine(sum, value(at, start + offset, own))  # pyright: ignore[reportArgumentType]
-        return sum
-
-    whole, left = divmod(length, span)
-    if span <= SHORT:
-        many = max(1, min(f.lanes, AT_ONCE * f.lanes // span))
-        turns = whole // many
-
-        def batch(base: Sequence[tuple[SSAValue, int]], at: SSAValue, spans: Sequence[int]) -> None:
-            put(at, [part(base, i * span, size, zero) for i, size in enumerate(spans)])
-
-        def turn(i: SSAValue, _: list[SSAValue]) -> None:
-            batch(moved(pointers, f.mul(i, many * span)), f.at(out, f.mul(i, 4 * many)), [span] * many)
-
-        if turns:
-            f.for_(0, turns, 1, [], turn)
-        rest = [*([span] * (whole - turns * many)), *([left] if left else [])]
-        if rest:
-            batch(moved(pointers, turns * many * span), f.at(out, 4 * turns * many), rest)
-        return
-    stride = 4 * f.lanes
-
-    def long(base: Sequence[tuple[SSAValue, int]], size: int) -> SSAValue:
-        turns = size // stride
-        sum = zero
-        if turns:
-
-            def turn(i: SSAValue, carried: list[SSAValue]) -> SSAValue:
-                return part(moved(base, f.mul(i, stride)), 0, stride, carried[0])
-
-            sum = f.for_(0, turns, 1, [zero], turn)[0]
-        return part(moved(base, turns * stride), 0, size - turns * stride, sum)
-
-    def each(i: SSAValue, _: list[SSAValue]) -> None:
-        put(f.at(out, f.mul(i, 4)), [long(moved(pointers, f.mul(i, span)), span)])
-
-    if whole:
-        f.for_(0, whole, 1, [], each)
-    if left:
-        put(f.at(out, 4 * whole), [long(moved(pointers, whole * span), left)])
-
-
-@dataclass(frozen=True)
-class _Range:
-    """The smallest and largest value of each group, or for symmetric codes only the largest magnitude (as bits)."""
-
-    high: SSAValue
-    low: SSAValue | None
-
-
-@dataclass(frozen=True)
 class _Parameters:
     """In all lanes those of one group, or in each lane those of another."""
 
@@ -433,82 +161,7 @@ class _Parameters:
         return _Parameters(scale, divisor, spread(self.factor), spread(self.reciprocal), spread(self.zero_point))
 
 
-class _Ranges:
-    """Finds ranges of values, for symmetric codes only magnitudes."""
-
-    def __init__(self, f: Function, symmetric: bool):
-        self.f, self.symmetric = f, symmetric
-        self.floats, self.integers = vec(F32, f.lanes), vec(I32, f.lanes)
-
-    def range_of(self, x: SSAValue, length: int, start: _Range | None = None) -> _Range:
-        """The range of `length` values at x, in each lane that of every so many-th of them."""
-        f = self.f
-        stride = 4 * f.lanes
-        turns = length // stride if length > SHORT else 0
-        begin = self.nothing() if start is None else start
-        found = begin
-        if turns:
-            carried = f.for_(
-                0, turns, 1, self.flat(begin),
-                lambda i, c: self.flat(self.widened(self.shaped(c), f.at(x, f.mul(i, 4 * stride)), stride)),
-            )  # fmt: skip
-            found = self.shaped(carried)
-        return self.widened(found, f.at(x, 4 * turns * stride), length - turns * stride)
-
-    def widened(self, found: _Range, x: SSAValue, length: int) -> _Range:
-        """A range with `length` more values. Lanes that are not there count as zeros, which are in every range."""
-        f = self.f
-        high, low = found.high, found.low
-        for offset, count in registers(f, length):
-            value = load(f, x, offset, count)
-            if low is None:
-                high = f.umax(high, f.and_(f.bitcast(value, self.integers), 0x7FFFFFFF))
-            else:
-                high, low = f.fmax(value, high), f.fmin(value, low)
-        return _Range(high, low)
-
-    def nothing(self) -> _Range:
-        """The range of zero alone."""
-        f = self.f
-        if self.symmetric:
-            return _Range(f.splat(0, I32, f.lanes), None)
-        return _Range(f.splat(0.0, F32, f.lanes), f.splat(0.0, F32, f.lanes))
-
-    def flat(self, found: _Range) -> list[SSAValue]:
-        return [found.high] if found.low is None else [found.high, found.low]
-
-    def shaped(self, values: Sequence[SSAValue]) -> _Range:
-        return _Range(values[0], values[1] if len(values) > 1 else None)
-
-    def each(self, ranges: Sequence[_Range]) -> _Range:
-        """The range of each group in a lane."""
-        f = self.f
-
-        def wide(values: Sequence[SSAValue], combine: Combine) -> SSAValue:
-            value = reduce_each(f, values, combine)
-            count: int = cast(Any, value.type).get_shape()[0]
-            return f.shuffle(value, value, [i % count for i in range(f.lanes)]) if count < f.lanes else value
-
-        if self.symmetric:
-            return _Range(wide([r.high for r in ranges], f.umax), None)
-        low = wide([r.low for r in ranges if r.low is not None], f.fmin)
-        return _Range(wide([r.high for r in ranges], f.fmax), low)
-
-    def of_rows(self, ranges: SSAValue, rows: SSAValue) -> _Range:
-        """The range of so many rows, whose own are at `ranges`, in all lanes."""
-        f = self.f
-
-        def widen(m: SSAValue, carried: list[SSAValue]) -> list[SSAValue]:
-            at = f.at(ranges, f.mul(m, 4 * len(carried)))
-            if self.symmetric:
-                return [f.umax(carried[0], f.broadcast(f.load(at, I32, align=4), f.lanes))]
-            low, high = (f.broadcast(f.load(at, F32, 4 * i, align=4), f.lanes) for i in range(2))
-            return [f.fmax(high, carried[0]), f.fmin(low, carried[1])]
-
-        return self.shaped(f.for_(0, rows, 1, self.flat(self.nothing()), widen))
-
-
-class _Quantizer(_Ranges):
+class _Quantizer(RangeFinder):
     def __init__(self, f: Function, spec: QuantizeRows):
         super().__init__(f, spec.form.symmetric)
         self.spec, self.form = spec, spec.form
@@ -517,7 +170,7 @@ class _Quantizer(_Ranges):
 
     # -- parameters --
 
-    def chosen(self, found: _Range) -> _Parameters:
+    def chosen(self, found: Range) -> _Parameters:
         """Parameters for ranges, as `llmir.quantizers` absmax and minmax choose them."""
         f, form = self.f, self.form
         least = float(np.float32(form.smallest_range))
@@ -552,9 +205,7 @@ class _Quantizer(_Ranges):
         if self.form.scale == np.float16:
             return f.fpext(f.fptrunc(scale, F16), F32)
         if self.form.scale == BFLOAT16:
-            bits = f.bitcast(scale, self.integers)
-            odd = f.and_(f.lshr(bits, 16), 1)
-            return f.bitcast(f.and_(f.add(f.add(bits, 0x7FFF), odd), -(1 << 16)), self.floats)
+            return rounded_to_bfloat16(f, scale)
         return scale
 
     def power_of_two(self, magnitude: SSAValue) -> SSAValue:
@@ -597,24 +248,19 @@ class _Quantizer(_Ranges):
         remainder = f.fma(near, p.divisor, raised)
         return f.fma(remainder, p.reciprocal, near)
 
-    def codes(self, at: object, offset: int, count: int, p: _Parameters) -> SSAValue:
+    def codes(self, at: Sequence[SSAValue], offset: int, count: int, p: _Parameters) -> SSAValue:
         """Write the codes of `count` values; them as integers, zeros after them."""
         f, shift = self.f, self.spec.shift
-        x, q = at  # pyright: ignore
-        value = self.units(load(f, x, offset, count), p)  # pyright: ignore
+        lanes = Lanes.first(f, count)
+        value = self.units(lanes.load(at[0], 4 * offset), p)
         if p.zero_point is not None:
             value = f.fadd(value, p.zero_point)
         value = f.fmax(f.fmin(value, float(self.form.highest)), float(self.form.lowest))
         rounded = f.bitcast(f.fadd(value, ROUNDER), self.integers)
         code = f.sub(rounded, ROUNDER_BITS + shift)
-        small = f.trunc(code, I8)
+        lanes.store(f.trunc(code, I8), at[1], offset)
         if count == f.lanes:
-            f.store(small, q, offset)  # pyright: ignore
             return code
-        if count == 1:  # LLVM 22 widens a masked store of one narrowed lane
-            f.store(f.extract(small, 0), q, offset)  # pyright: ignore
-        else:
-            f.store_partial(small, q, count, offset)  # pyright: ignore
         return f.and_(code, f.vector([-1] * count + [0] * (f.lanes - count), I32))
 
     def quantize(self, x: SSAValue, q: SSAValue, sums: SSAValue, length: int, p: _Parameters) -> None:
@@ -624,7 +270,7 @@ class _Quantizer(_Ranges):
             f, length, self.spec.sum_group, f.splat(0, I32, f.lanes), f.add,
             lambda at, offset, count: self.codes(at, offset, count, p),
             lambda at, values: store_reduced(f, at, values, f.add),
-            x, sums, (q, 1),
+            [(x, 4), (q, 1)], sums,
         )  # fmt: skip
 
     def put_parameters(self, s: SSAValue, p: _Parameters, offset: int, count: int) -> None:
@@ -658,7 +304,7 @@ class _Quantizer(_Ranges):
             )  # fmt: skip
             shared = self.chosen(self.each([self.shaped(found)]))
 
-        def row(m: SSAValue, _: list[SSAValue]) -> None:
+        def row(m: SSAValue) -> None:
             x, q = f.at(a["x"], f.mul(m, 4 * spec.k)), f.at(a["q"], f.mul(m, spec.q_stride or spec.k))
             s, sums = f.at(a["s"], f.mul(m, 4 * self.words_of_row)), f.at(a["sums"], f.mul(m, 4 * self.sums_of_row))
             if shared is not None:
@@ -667,7 +313,7 @@ class _Quantizer(_Ranges):
             else:
                 self.row(x, q, s, sums)
 
-        f.for_(a["m0"], a["m1"], 1, [], row)
+        over_rows(f, row)
 
     def row(self, x: SSAValue, q: SSAValue, s: SSAValue, sums: SSAValue) -> None:
         """A row whose groups have parameters of their own."""

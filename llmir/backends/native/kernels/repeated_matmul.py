@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import I64, PTR, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.matmul import Matmul
+from llmir.backends.native.vector_types import I64, PTR
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import I64, PTR, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.columns import HEADS, RANGE, Lanes, element_address, over_columns, over_rows
+from llmir.backends.native.vector_types import I64, PTR
 
 
 @dataclass(frozen=True)
 class Rope:
     """`llm.rope` of heads in place: NAME(x, table, position, m0, m1, h0, h1).
 
-    Row m stands at position + m and is row position + m of the table: `dimensions` / 2 cosines, then as many sines
-    (`llmir.backends.native.rope_table`). Head h is at column h * head_dim of its row; rows are `stride` columns apart.
-    The first `dimensions` columns of a head turn, halves paired, the others stay. Each product is rounded as `llm.rope`
-    has it.
+    Row m stands at position + m and is turned by row position + m of the table: float32, `dimensions` / 2 cosines,
+    then as many sines. Head h is at column h * head_dim of its row; rows are `stride` columns apart. The first
+    `dimensions` columns of a head turn, halves paired, the others stay. Each product is rounded as `llm.rope` has it.
     """
 
     head_dim: int

@@ -15,7 +15,8 @@ from fractions import Fraction
 from xdsl.dialects.builtin import f64
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F32, I64, PTR, Function, ModuleBuilder
+from llmir.backends.native.builder import Function, ModuleBuilder
+from llmir.backends.native.vector_types import F32, I64, PTR
 
 QUARTER = Fraction("1.57079632679489661923132169163975144209858469968755291")
 """pi / 2 to more digits than are used."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F32, I32, I64, PTR, Function, ModuleBuilder, vec
+from llmir.backends.native.builder import Function, ModuleBuilder
+from llmir.backends.native.control import SOFTMAX, TOP_K
 from llmir.backends.native.kernels.columns import (
     COLUMNS,
     RANGE,
@@ -20,6 +21,7 @@ from llmir.backends.native.kernels.columns import (
     sum_of_lanes,
 )
 from llmir.backends.native.kernels.vector_math import exp_of_negative
+from llmir.backends.native.vector_types import F32, I32, I64, PTR, vec
 
 SCANNED = 4
 """Registers looked through at once for values that are large enough."""
@@ -167,39 +169,40 @@ class Softmax:
 
 @dataclass(frozen=True)
 class TopK:
-    """The `count` largest of rows, falling, and their columns: NAME(x, values, indices, m0, m1).
+    """The `count` largest of rows, falling, and their columns: NAME(x, values, indices, count, m0, m1).
 
-    Rows of `columns` float32 follow each other; values float32 [m][count], indices int64 [m][count]. Of equals the
-    first comes first. Where a row has fewer numbers than `count`, the rest is -inf with index 0.
+    Rows of `columns` float32 follow each other; values float32 [m][count], indices int64 [m][count], count at least 1.
+    Of equals the first comes first. Where a row has fewer numbers than `count`, the rest is -inf with index 0. A value
+    that is among the largest so far is put in its place, which takes the longer the more of them there are: this is for
+    up to a few hundred.
     """
 
     columns: int
-    count: int
 
     @property
     def name(self) -> str:
         """The function's name."""
-        return f"top_{self.count}_of_{self.columns}"
+        return f"top_of_{self.columns}"
 
     def emit(self, m: ModuleBuilder) -> str:
         """Add the function, unless it is there."""
         if m.has(self.name):
             return self.name
-        with m.function(self.name, [("x", PTR), ("values", PTR), ("indices", PTR), *RANGE]) as f:
+        pointers = [("x", PTR), ("values", PTR), ("indices", PTR)]
+        with m.function(self.name, [*pointers, ("count", I64), *RANGE]) as f:
             over_rows(f, lambda r: self._row(f, r))
             f.ret()
         return self.name
 
     def _row(self, f: Function, r: SSAValue) -> None:
-        x = element_address(f, f.args["x"], r, self.columns)
-        values = f.at(f.args["values"], f.mul(r, 4 * self.count))
-        indices = f.at(f.args["indices"], f.mul(r, 8 * self.count))
+        x, first = element_address(f, f.args["x"], r, self.columns), f.mul(r, f.args["count"])
+        values, indices = f.at(f.args["values"], f.mul(first, 4)), f.at(f.args["indices"], f.mul(first, 8))
 
         def clear(i: SSAValue, _: Sequence[SSAValue]) -> None:
             f.store(f.f32(-math.inf), f.at(values, f.mul(i, 4)), align=4)
             f.store(f.i64(0), f.at(indices, f.mul(i, 8)), align=8)
 
-        f.for_(0, self.count, 1, [], clear)
+        f.for_(0, f.args["count"], 1, [], clear)
         run = SCANNED * f.lanes
         whole = self.columns // run * run
 
@@ -216,7 +219,7 @@ class TopK:
         self._offer(f, x, values, indices, f.i64(whole), f.i64(self.columns))
 
     def _least(self, f: Function, values: SSAValue) -> SSAValue:
-        return f.load(values, F32, 4 * (self.count - 1), align=4)
+        return f.load(f.at(values, f.mul(f.sub(f.args["count"], 1), 4)), F32, align=4)
 
     def _offer(
         self, f: Function, x: SSAValue, values: SSAValue, indices: SSAValue, start: SSAValue, stop: SSAValue
@@ -247,6 +250,25 @@ class TopK:
             f.store(f.load(above_index, I64, align=8), above_index, 8, align=8)
             return [f.sub(carried[0], 1)]
 
-        place = f.while_([f.i64(self.count - 1)], lesser, move)[0]
+        place = f.while_([f.sub(f.args["count"], 1)], lesser, move)[0]
         f.store(value, f.at(values, f.mul(place, 4)), align=4)
         f.store(index, f.at(indices, f.mul(place, 8)), align=8)
+
+
+@dataclass(frozen=True)
+class LogitFunctions:
+    """What a session chooses tokens by, public: `top_k(x, values, indices, count)` and `softmax(x, y, factor)`.
+
+    They are `TopK` and `Softmax` of one row of as many logits as there are tokens.
+    """
+
+    vocabulary: int
+
+    def emit(self, m: ModuleBuilder) -> None:
+        """Add the functions."""
+        largest, shares = TopK(self.vocabulary).emit(m), Softmax(self.vocabulary).emit(m)
+        pointers = [("x", PTR), ("values", PTR), ("indices", PTR)]
+        with m.function(TOP_K, [*pointers, ("count", I64)], public=True) as f:
+            f.call(largest, [*f.args.values(), 0, 1])
+        with m.function(SOFTMAX, [("x", PTR), ("y", PTR), ("factor", F32)], public=True) as f:
+            f.call(shares, [*f.args.values(), 0, 1])

@@ -4,8 +4,8 @@ A step is `void NAME(ptr context, i64 thread, i64 threads)`, called by every thr
 barrier, so that whoever started it finds everything written. What each operation calls is told by `Lower`.
 
 Shared memory holds the step's shared buffers, then workspace of operations. A thread's own memory holds its private
-buffers, then those that all threads may read, then workspace. Buffers are for as many rows as the call has; workspace
-is for one operation at a time, and `emit` says how much they want at most.
+buffers, then those that all threads may read, then workspace. Buffers are for as many rows as the call has, as is some
+of the workspace; workspace is for one operation at a time, and `emit` says how much they want at most.
 """
 
 from __future__ import annotations
@@ -17,25 +17,24 @@ from typing import Protocol, cast
 from xdsl.dialects.builtin import ModuleOp, NoneAttr, StridedLayoutAttr
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 
-from llmir.backends.native.builder import I64, PTR, Function, ModuleBuilder
+from llmir.backends.native.builder import Function, ModuleBuilder
 from llmir.backends.native.context import offset_of
 from llmir.backends.native.kernels.team import BARRIER, emit_barrier
 from llmir.backends.native.plan import CachePlan, StepPlan
-from llmir.dialects.kernel_access import ARENA_ALIGNMENT, StepKernel, element_bytes, memref, row_bytes, shape
+from llmir.backends.native.vector_types import I64, PTR
+from llmir.dialects.kernel_access import StepKernel, aligned, element_bytes, memref, row_bytes, shape
 from llmir.dialects.kernel_steps import (
     ARGUMENTS,
     BarrierOp,
     BufferOp,
     CacheAtOp,
-    CacheOp,
     LoopOp,
-    RopeTableOp,
     StepOp,
     TableAtOp,
     ViewOp,
     WeightAtOp,
-    WeightOp,
 )
+from llmir.dialects.kernel_symbols import CacheOp, RopeTableOp, WeightOp
 from llmir.dialects.kernel_types import FOLDED_ROWS, HEADS, PRIVATE, REPLICATED, ROWS, SHARED, THREADS
 
 STEP_ARGUMENTS: list[tuple[str, Attribute]] = [("context", PTR), ("thread", I64), ("threads", I64)]
@@ -80,7 +79,7 @@ def arena_bytes(step: StepOp, *spaces: str) -> int:
         if isinstance(op, BufferOp) and op.space in ends:
             type = memref(op.output)
             assert type is not None
-            size = -(-row_bytes(type) // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
+            size = aligned(row_bytes(type))
             ends[op.space] = max(ends[op.space], op.offset.value.data + size)
     return sum(ends.values())
 
@@ -126,7 +125,7 @@ class StepEmitter:
         self._private_bytes = arena_bytes(step, PRIVATE)
         self._sizes = [arena_bytes(step, SHARED), arena_bytes(step, PRIVATE, THREADS)]
         self._workspaces = [0, 0]
-        self._row_workspace = 0
+        self._row_workspaces = [0, 0]
         self._values: dict[SSAValue, SSAValue] = {}
 
     def _pointer(self, field: str) -> SSAValue:
@@ -152,15 +151,15 @@ class StepEmitter:
 
     def workspace(self, bytes: int, row_bytes: int = 0) -> SSAValue:
         """So many bytes of the thread's own, and for each row of the call, until the operation is done."""
-        self._row_workspace = max(self._row_workspace, row_bytes)
-        return self._work(1, self._own, bytes)
+        return self._work(1, self._own, bytes, row_bytes)
 
-    def shared_workspace(self, bytes: int) -> SSAValue:
-        """So many bytes of all threads together, until the next operation that wants some."""
-        return self._work(0, self._shared, bytes)
+    def shared_workspace(self, bytes: int, row_bytes: int = 0) -> SSAValue:
+        """So many bytes of all threads together, and for each row, until the next operation that wants some."""
+        return self._work(0, self._shared, bytes, row_bytes)
 
-    def _work(self, kind: int, base: SSAValue, bytes: int) -> SSAValue:
+    def _work(self, kind: int, base: SSAValue, bytes: int, row_bytes: int) -> SSAValue:
         self._workspaces[kind] = max(self._workspaces[kind], bytes)
+        self._row_workspaces[kind] = max(self._row_workspaces[kind], row_bytes)
         return self._at_rows(base, self._sizes[kind])
 
     def call(self, generator: Generator, *arguments: SSAValue | int) -> None:
@@ -201,8 +200,8 @@ class StepEmitter:
             self.barrier()
         self.f.ret()
         self.f.finish()
-        shared, private = self._sizes
-        return StepPlan(self.f.name, shared, private + self._row_workspace, *self._workspaces)
+        shared, private = (size + more for size, more in zip(self._sizes, self._row_workspaces, strict=True))
+        return StepPlan(self.f.name, shared, private, *self._workspaces)
 
     def _block(self, block: Block) -> None:
         for op in block.ops:

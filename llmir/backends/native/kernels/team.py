@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import I32, I64, PTR, Function, ModuleBuilder
+from llmir.backends.native.builder import Function, ModuleBuilder
 from llmir.backends.native.context import offset_of
 from llmir.backends.native.control import (
     ARRIVED,
@@ -33,6 +33,7 @@ from llmir.backends.native.control import (
     SPIN,
     WORKER,
 )
+from llmir.backends.native.vector_types import I32, I64, PTR
 
 BARRIER, WAIT, WAKE = "team_barrier", "team_wait", "team_wake"
 

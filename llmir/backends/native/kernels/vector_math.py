@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F32, I32, Function, lanes_of, vec
+from llmir.backends.native.builder import Function
+from llmir.backends.native.vector_types import F32, I32, lanes_of, vec
 
 EXP = (0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.008368715643882751, 0.0013814602280035615)
 """(e^r - 1 - r) / r^2 for |r| <= ln 2 / 2, lowest power first: relative error of e^r below 4e-9."""

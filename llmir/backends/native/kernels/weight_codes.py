@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import BF16, F16, F32, I8, I16, I32, Function, vec
+from llmir.backends.native.builder import Function
+from llmir.backends.native.kernels.decoding import (
+    MANTISSA,
+    TABLE,
+    code_value,
+    load_code,
+    load_floats,
+    rounded_to_bfloat16,
+)
+from llmir.backends.native.vector_types import BF16, F32, I8, I16, I32, vec
 from llmir.formats.codebooks import Codebook
 from llmir.formats.elements import Element, Integer
-from llmir.formats.minifloats import Layout, Minifloat
-from llmir.formats.native_tiles import BFLOAT16, LINE, STEP, TileLayout
-from llmir.formats.quantized import POWER_OF_TWO, QuantizedFormat
+from llmir.formats.native_tiles import LINE, STEP, TileLayout
+from llmir.formats.quantized import QuantizedFormat
 
 Vectors = list[SSAValue]
 """One value for each vector of a tile's columns."""
 Words = list[list[Vectors]]
 """The words of a chunk: by plane, by word of a column, by vector."""
 
-SIGN = -(1 << 31)
-"""The sign bit of a 32-bit lane."""
-
-MANTISSA = 23
-"""Bits of a float32's mantissa."""
-
 SINGLE_LOOKUP = "vpermps"
 """The machine's lookup that is one instruction."""
-
-TABLE = 16
-"""Entries of a table that machines look up in."""
 
 
 @cache
@@ -159,15 +157,8 @@ class TileReader:
             else:
                 index = self._code(words, step, byte, v)
             return f.lookup(f.vector(entries * (TABLE // len(entries)), F32), index)
-        code = self._code(words, step, byte, v)
-        match element:
-            case Integer():
-                value = f.sitofp(code, F32)
-                return f.fsub(value, float(self.layout.raised)) if self.layout.raised else value
-            case Minifloat():
-                return minifloat_value(f, code, element.layout)
-            case Codebook():
-                return self._large_table(code, element.values)
+        value = code_value(f, element, self._code(words, step, byte, v))
+        return f.fsub(value, float(self.layout.raised)) if self.layout.raised else value
 
     def _integer_value(self, word: SSAValue, low: int) -> SSAValue:
         """The integer in the bits from `low` on of each lane as a float: mantissa bits of a larger one, less that.
@@ -196,21 +187,13 @@ class TileReader:
         assert whole is not None
         return whole
 
-    def _large_table(self, code: SSAValue, values: Sequence[float]) -> SSAValue:
-        f = self.f
-        found = f.lookup(f.vector(values[:TABLE], F32), code)
-        for start in range(TABLE, len(values), TABLE):
-            part = f.lookup(f.vector(values[start : start + TABLE], F32), code)
-            found = f.select(f.cmp("uge", code, start), part, found)
-        return found
-
     def pairs(self, words: Words, step: int, byte: int) -> Vectors:
         """The codes of k = 4 step + byte and of k + 2 as bf16 in the halves of a lane, `byte` being 0 or 1."""
         f, element, planes = self.f, self.layout.quantized.element, self.layout.planes
         if len(planes) > 1 or element.bits > 4:
             values = [self.values(words, step, byte), self.values(words, step, byte + 2)]
             if isinstance(element, Codebook):
-                values = [[self.rounded(x) for x in half] for half in values]
+                values = [[rounded_to_bfloat16(f, x) for x in half] for half in values]
             return [self.packed(low, high) for low, high in zip(*values, strict=True)]
         entries = [float(x) for x in _entries(element, self.layout.raised)]
         table = f.vector(entries * (TABLE // len(entries)), BF16)
@@ -220,13 +203,6 @@ class TileReader:
         halves = [f.bitcast(word, vec(I16, 2 * f.lanes)) for word in words[0][step // fields]]
         indices = [f.lshr(half, shift) if shift else half for half in halves]
         return [f.bitcast(f.lookup(table, index), vec(I32, f.lanes)) for index in indices]
-
-    def rounded(self, value: SSAValue) -> SSAValue:
-        """A finite float32 rounded to what bf16 holds."""
-        f = self.f
-        bits = f.bitcast(value, vec(I32, f.lanes))
-        bits = f.add(f.add(bits, 0x7FFF), f.and_(f.lshr(bits, 16), 1))
-        return f.bitcast(f.and_(bits, -(1 << 16)), vec(F32, f.lanes))
 
     def packed(self, low: SSAValue, high: SSAValue) -> SSAValue:
         """Two float32 that bf16 holds as bf16 in the halves of a lane."""
@@ -239,22 +215,7 @@ class TileReader:
     def floats(self, pointer: SSAValue, offset: int, dtype: np.dtype[Any]) -> Vectors:
         """Floats of a dtype, one for each column, as float32."""
         size = dtype.itemsize * self.f.lanes
-        return [self._floats(pointer, offset + size * v, dtype) for v in range(self.vectors)]
-
-    def _floats(self, pointer: SSAValue, offset: int, dtype: np.dtype[Any]) -> SSAValue:
-        f = self.f
-        if dtype == np.float32:
-            return f.load(pointer, vec(F32, f.lanes), offset)
-        if dtype == np.float16:
-            return f.fpext(f.load(pointer, vec(F16, f.lanes), offset), F32)
-        if dtype == BFLOAT16:
-            bits = f.shl(f.zext(f.load(pointer, vec(I16, f.lanes), offset), I32), 16)
-        else:
-            assert dtype == POWER_OF_TWO
-            exponent = f.zext(f.load(pointer, vec(I8, f.lanes), offset), I32)
-            smallest = f.splat(1 << 22, I32, f.lanes)  # 2^-127 is subnormal
-            bits = f.select(f.cmp("eq", exponent, 0), smallest, f.shl(exponent, 23))
-        return f.bitcast(bits, vec(F32, f.lanes))
+        return [load_floats(self.f, pointer, offset + size * v, dtype, self.f.lanes) for v in range(self.vectors)]
 
     def level(self, pointer: SSAValue, offset: int, kind: Any, second: Vectors | None) -> Vectors:
         """Scales, float zero points or minima of one group as float32; `second` multiplies those that are quantized."""
@@ -264,15 +225,8 @@ class TileReader:
         assert second is not None
         values: Vectors = []
         for v, factor in enumerate(second):
-            raw = f.load(pointer, vec(I8, f.lanes), offset + f.lanes * v)
-            match kind.element:
-                case Integer():
-                    value = f.sitofp((f.sext if kind.element.signed else f.zext)(raw, I32), F32)
-                case Minifloat():
-                    value = minifloat_value(f, f.zext(raw, I32), kind.element.layout)
-                case Codebook():
-                    value = self._large_table(f.zext(raw, I32), _table_of(kind.element))
-            values.append(f.fmul(value, factor))
+            code = load_code(f, kind.element, pointer, offset + f.lanes * v, f.lanes)
+            values.append(f.fmul(code_value(f, kind.element, code), factor))
         return values
 
     def zero_points(self, pointer: SSAValue, offset: int) -> Vectors:
@@ -291,14 +245,24 @@ class TileReader:
         return [f.zext(r, I32) if kind is I8 else f.sext(r, I32) for r in raw]
 
 
-def minifloat_value(f: Function, code: SSAValue, layout: Layout) -> SSAValue:
-    """The value, float32, of the bit pattern in each lane of i32: exact, subnormals too; codes that are no numbers do
-    not occur."""
-    size = layout.exponent + layout.mantissa
-    magnitude = f.shl(f.and_(code, (1 << size) - 1), 23 - layout.mantissa)
-    sign = f.and_(f.shl(code, 31 - size), SIGN)
-    bits = f.bitcast(f.or_(magnitude, sign), vec(F32, f.lanes))
-    return f.fmul(bits, 2.0 ** (127 - layout.bias))
+def offset_kind(form: QuantizedFormat) -> Any:
+    """What zero points or minima are stored in; None where there are none."""
+    return form.minimum if form.minimum is not None else form.zero_point
+
+
+def second_levels(layout: TileLayout, *, grouped: bool) -> list[tuple[int, np.dtype[Any]] | None]:
+    """Of scales, and of zero points or minima: where their own scales are, in bytes from where such stand, and of what
+    dtype. None where they have none, or (`grouped`) none for each super-block, or none for all of K."""
+    places: list[tuple[int, np.dtype[Any]] | None] = []
+    offset = 0
+    for kind in (layout.quantized.scale, offset_kind(layout.quantized)):
+        if not isinstance(kind, QuantizedFormat) or (kind.granularity.group_size is not None) != grouped:
+            places.append(None)
+            continue
+        assert isinstance(kind.scale, np.dtype)
+        places.append((offset, kind.scale))
+        offset += kind.scale.itemsize * layout.tile
+    return places
 
 
 def _entries(element: Element, raised: int) -> list[float]:
@@ -306,10 +270,6 @@ def _entries(element: Element, raised: int) -> list[float]:
     if isinstance(element, Integer):
         return [float(code - raised) for code in range(1 << element.bits)]
     return [float(v) for v in element.decode(np.arange(1 << element.bits, dtype=np.uint8))]
-
-
-def _table_of(book: Codebook) -> Sequence[float]:
-    return list(book.values) * max(1, TABLE // len(book.values))
 
 
 def _repeated(byte: int) -> int:

@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 from native_kernels import HERE, call, machines
 from numpy.typing import NDArray
 
-from llmir.backends.native.kernels.attention import CHUNKS, KEY_BLOCK, Attention, AttentionParts, Heads, MergeParts
+from llmir.backends.native.kernels.attention import Attention
+from llmir.backends.native.kernels.attention_lines import KEY_BLOCK
+from llmir.backends.native.kernels.attention_parts import CHUNKS, AttentionParts, MergeParts
+from llmir.backends.native.kernels.attention_tile import Heads
 from llmir.targets.machine import Machine
 
 Rows = NDArray[np.float32]
@@ -148,6 +151,27 @@ def test_any_rows_at_any_position(rows: int, position: int, name: str) -> None:
 def test_long_context(position: int) -> None:
     """Where chunks become longer, and far beyond; scratch stays what it is."""
     check(Problem(SPECS["f16"], 1, position, HERE[0].lanes), HERE[0])
+
+
+LONG = {
+    "f16, each head its own keys": heads_of(2, 2, 64, "f16"),
+    "f16, 3 heads share": heads_of(3, 1, 64, "f16"),
+    "f16, 4 heads share": heads_of(4, 1, 128, "f16"),
+    "i8, each head its own keys": heads_of(1, 1, 128, "i8"),
+    "i8, 3 heads share": heads_of(6, 2, 64, "i8"),
+    "i8, 4 heads share, odd size": heads_of(4, 1, 52, "i8"),
+    "f8, each head its own keys, odd size": heads_of(2, 2, 52, "f8E4M3FN"),
+    "f8, 3 heads share": heads_of(3, 1, 128, "f8E4M3FN"),
+    "f8, 4 heads share": heads_of(4, 1, 64, "f8E4M3FN"),
+    "f16, 3 heads share, odd size, window": heads_of(3, 1, 52, "f16", window=4096),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+@pytest.mark.parametrize("name", LONG)
+def test_contexts_of_8k(name: str, rows: int) -> None:
+    """The last rows of somewhat more tokens: many at once, and the last by a team whose parts are merged."""
+    check(Problem(LONG[name], rows, 8233 - rows, HERE[0].lanes, seed=rows), HERE[0])
 
 
 @settings(max_examples=20)

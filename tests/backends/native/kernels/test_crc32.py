@@ -11,8 +11,9 @@ from native import library, run_code
 from native_kernels import HERE
 
 from llmir.backends.native import jit
-from llmir.backends.native.builder import I64, PTR, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.crc32 import Crc32
+from llmir.backends.native.vector_types import I64, PTR
 from llmir.targets.machine import Machine
 
 

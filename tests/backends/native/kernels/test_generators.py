@@ -9,7 +9,9 @@ from native_weights import FORMS
 
 from llmir.backends.native import jit
 from llmir.backends.native.builder import ModuleBuilder
-from llmir.backends.native.kernels.attention import AttentionParts, Heads, LineGroup, MergeParts, Source
+from llmir.backends.native.kernels.attention_lines import LineGroup, Source
+from llmir.backends.native.kernels.attention_parts import AttentionParts, MergeParts
+from llmir.backends.native.kernels.attention_tile import Heads
 from llmir.backends.native.kernels.cache import AppendCache
 from llmir.backends.native.kernels.elementwise import Combine, Gate, Map
 from llmir.backends.native.kernels.embedding import Embed, EmbedPositions
@@ -39,7 +41,7 @@ GENERATORS: list[Generator] = [
     Argmax(100),
     Pick(),
     Softmax(100),
-    TopK(100, 5),
+    TopK(100),
 ]
 
 

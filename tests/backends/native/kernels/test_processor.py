@@ -10,8 +10,9 @@ from native import library, run_code
 from native_kernels import HERE
 
 from llmir.backends.native import jit
-from llmir.backends.native.builder import I64, PTR, ModuleBuilder
+from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels.processor import CAPABILITIES, CONTAINS, emit_contains, x86_words
+from llmir.backends.native.vector_types import I64, PTR
 from llmir.targets.host import host_triple, machine, required_features
 
 

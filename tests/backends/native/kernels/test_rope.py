@@ -7,8 +7,7 @@ import pytest
 from native_kernels import HERE, call, machines
 
 from llmir.backends.native.kernels.rope import Rope
-from llmir.backends.native.rope_table import rope_table
-from llmir.semantics.model import rope
+from llmir.semantics.model import rope, rope_frequencies
 from llmir.targets.machine import Machine
 
 SCALINGS = [None, ("linear", 4.0), ("llama3", 8.0, 1.0, 4.0, 64)]
@@ -16,6 +15,12 @@ SCALINGS = [None, ("linear", 4.0), ("llama3", 8.0, 1.0, 4.0, 64)]
 
 def values(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def table(positions: int, frequencies: np.ndarray, magnitude: float = 1.0) -> np.ndarray:
+    """Cosines, then sines, of all frequencies for each position."""
+    angles = np.outer(np.arange(positions), frequencies)
+    return (np.concatenate([np.cos(angles), np.sin(angles)], axis=1) * magnitude).astype(np.float32)
 
 
 @machines
@@ -28,18 +33,18 @@ def test_heads_of_any_size(head_dim: int, dimensions: int, chosen: Machine) -> N
     part = slice(head_dim, 3 * head_dim)
     heads = x[1:5, part].reshape(4, 2, head_dim)
     expected[1:5, part] = rope(heads, 38, theta=10000.0, dimensions=dimensions).reshape(4, -1)
-    table = rope_table(42, dimensions, 10000.0)
-    call(Rope(head_dim, stride, dimensions), chosen, x, table, 37, 1, 5, 1, 3)
+    angles = table(42, rope_frequencies(dimensions, 10000.0, None))
+    call(Rope(head_dim, stride, dimensions), chosen, x, angles, 37, 1, 5, 1, 3)
     assert np.array_equal(x, expected)
 
 
 @pytest.mark.parametrize("scaling", SCALINGS, ids=str)
 def test_scaled_frequencies(scaling: object) -> None:
-    """The table has what the operation's attributes say."""
+    """Scaled as the operation's attributes say."""
     x = values(5, 2 * 32)
     expected = rope(x.reshape(5, 2, 32), 90, theta=500.0, scaling=scaling, magnitude=1.25)  # pyright: ignore
-    table = rope_table(95, 32, 500.0, scaling, magnitude=1.25)  # pyright: ignore
-    call(Rope(32, 64, 32), HERE[0], x, table, 90, 0, 5, 0, 2)
+    angles = table(95, rope_frequencies(32, 500.0, scaling), 1.25)  # pyright: ignore
+    call(Rope(32, 64, 32), HERE[0], x, angles, 90, 0, 5, 0, 2)
     assert np.array_equal(x.reshape(5, 2, 32), expected)
 
 
@@ -48,5 +53,5 @@ def test_factors() -> None:
     x = values(4, 16)
     factors = np.linspace(1, 3, 8).astype(np.float32)
     expected = rope(x.reshape(4, 1, 16), 3, factors, theta=100.0)
-    call(Rope(16, 16, 16), HERE[0], x, rope_table(7, 16, 100.0, factors=factors), 3, 0, 4, 0, 1)
+    call(Rope(16, 16, 16), HERE[0], x, table(7, rope_frequencies(16, 100.0, None) / factors), 3, 0, 4, 0, 1)
     assert np.array_equal(x.reshape(4, 1, 16), expected)

@@ -12,6 +12,7 @@ from native_kernels import HERE, call, machines
 from numpy.typing import NDArray
 
 from llmir.backends.native.kernels.sampling import Argmax, Pick, Softmax, TopK
+from llmir.evaluation.sampling import LOWEST_TEMPERATURE, SHARE_ERROR
 from llmir.targets.machine import Machine
 
 
@@ -82,13 +83,29 @@ def test_softmax(columns: int, temperature: float, chosen: Machine) -> None:
     np.testing.assert_allclose(x, powers / powers.sum(1, keepdims=True), rtol=1e-5, atol=1e-30)
 
 
+@pytest.mark.parametrize("temperature", [LOWEST_TEMPERATURE, 0.3, 1.0, 5.0])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 4.0])
+def test_sums_of_probabilities_are_as_exact_as_sampling_needs(temperature: float, spread: float) -> None:
+    """Of a large vocabulary, also where one token has as much as all the others together, which errs most."""
+    columns = 128_000
+    x = (np.random.default_rng(0).normal(size=(1, columns)) * spread * temperature).astype(np.float32)
+    x[0, 77] = x.max() + temperature * math.log(columns)
+    scaled = (x[0].astype(np.float64) - x.max()) / temperature
+    powers = np.exp(scaled)
+    y = np.empty_like(x)
+    call(Softmax(columns), HERE[0], x, y, float(1 / temperature), 0, 1)
+    shares = y[0].astype(np.float64)
+    error = np.abs(np.cumsum(shares) / shares.sum() - np.cumsum(powers) / powers.sum()).max()
+    assert error < SHARE_ERROR / 3
+
+
 @machines
 @pytest.mark.parametrize(("columns", "count"), [(1, 1), (64, 5), (1000, 40), (130, 130), (7, 9)])
 def test_top_k(columns: int, count: int, chosen: Machine) -> None:
     """Falling, of equals the first first; all, and more than there are."""
     x = logits(4, columns)
     values, indices = np.zeros((4, count), np.float32), np.zeros((4, count), np.int64)
-    call(TopK(columns, count), chosen, x, values, indices, 1, 4)
+    call(TopK(columns), chosen, x, values, indices, count, 1, 4)
     found = min(columns, count)
     order = np.argsort(-x, axis=1, kind="stable")[:, :found]
     assert np.array_equal(indices[1:, :found], order[1:])
@@ -103,5 +120,5 @@ def test_top_k_passes_over_nan() -> None:
     x = np.arange(256, dtype=np.float32).reshape(1, 256)
     x[0, [0, 5, 200, 255]] = math.nan
     values, indices = np.zeros((1, 3), np.float32), np.zeros((1, 3), np.int64)
-    call(TopK(256, 3), HERE[0], x, values, indices, 0, 1)
+    call(TopK(256), HERE[0], x, values, indices, 3, 0, 1)
     assert indices.tolist() == [[254, 253, 252]]

@@ -12,8 +12,9 @@ from native_kernels import HERE, call, machines
 from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
-from llmir.backends.native.builder import F32, I64, PTR, ModuleBuilder, vec
+from llmir.backends.native.builder import ModuleBuilder
 from llmir.backends.native.kernels import vector_math
+from llmir.backends.native.vector_types import F32, I64, PTR, vec
 from llmir.targets.machine import Machine
 
 Real = NDArray[np.float64]

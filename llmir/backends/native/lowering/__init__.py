@@ -1,0 +1,1 @@
+"""From the `vk` level to the `llvm` dialect: what each operation becomes, by subject."""

@@ -1,0 +1,1 @@
+"""What a function that is being written can be told to do, by subject."""
