@@ -51,8 +51,8 @@ def sources() -> list[Path]:
     return sorted({file.resolve() for folder in folders for file in folder.rglob("*.py") if ".venv" not in file.parts})
 
 
-def measured(arguments: list[str]) -> coverage.CoverageData:
-    """The lines the tests execute."""
+def executed_lines(arguments: list[str]) -> dict[Path, set[int]]:
+    """The lines of each file that the tests execute."""
     with tempfile.TemporaryDirectory() as folder:
         config, data = Path(folder) / "coveragerc", Path(folder) / "data"
         config.write_text(CONFIG.format(source=",".join(str(ROOT / room) for room in ROOMS), data=data))
@@ -63,15 +63,15 @@ def measured(arguments: list[str]) -> coverage.CoverageData:
             print("tests failed; what they would have reached is listed too")
         run = coverage.Coverage(data_file=str(data), config_file=str(config))
         run.combine([folder])
-        return run.get_data()
+        measured, lines = run.get_data(), dict[Path, set[int]]()
+        for file in measured.measured_files():
+            lines.setdefault(Path(file).resolve(), set()).update(measured.lines(file) or [])
+        return lines
 
 
 def main() -> None:
     """Run the tests and list what they leave out."""
-    data = measured(sys.argv[1:] or ["tests", "--ignore=tests/peers"])
-    executed: dict[Path, set[int]] = {}
-    for file in data.measured_files():
-        executed.setdefault(Path(file).resolve(), set()).update(data.lines(file) or [])
+    executed = executed_lines(sys.argv[1:] or ["tests", "--ignore=tests/peers"])
     found = [(source, span, text) for source in sources() for span, text in errors(source)]
     missing = [(s, span, text) for s, span, text in found if not executed.get(s, set()).intersection(span)]
     for source, span, text in missing:
