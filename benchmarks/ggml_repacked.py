@@ -24,7 +24,7 @@ BLOCK = np.dtype([("scale", np.float16), ("codes", np.uint8, GROUP // 2)])
 """Of Q4_0: the low nibbles are the first half of the group, code 8 is zero."""
 REPACKED = b"CPU_REPACK"
 CHECKED_COLUMNS = 64
-WORST_ERROR = 1e-5
+WORST_ERROR = 1e-3
 """Relative, against a product in float64 of what the blocks hold and of what Q8_0 makes of the input."""
 RELEASED = {
     "_backend": "ggml_backend_free", "_pool": "ggml_threadpool_free", "_buffer": "ggml_backend_buffer_free",
