@@ -21,6 +21,7 @@ import math
 import os
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,14 +180,14 @@ class Native:
         return bursts.alone(works[0]) if threads == 1 else bursts.together(works)
 
 
-class Peer:
+class Peer(ABC):
     """A peer's `count` multiplications."""
 
     count: int
 
+    @abstractmethod
     def work(self) -> None:
         """All multiplications once."""
-        raise NotImplementedError
 
     def rest(self) -> None:
         """Nothing is to be done until the next burst: threads that spin should sleep."""
