@@ -189,7 +189,7 @@ class Peer(ABC):
     def work(self) -> None:
         """All multiplications once."""
 
-    def rest(self) -> None:
+    def rest(self) -> None:  # noqa: B027 - most have nothing to do
         """Nothing is to be done until the next burst: threads that spin should sleep."""
 
 

@@ -12,17 +12,20 @@ from typing import Any, ClassVar
 from xdsl.dialects import llvm
 from xdsl.dialects.builtin import (
     AnyFloatConstr,
+    DenseArrayBase,
     DenseIntOrFPElementsAttr,
     IntegerAttr,
     IntegerType,
     SignlessIntegerConstraint,
     UnitAttr,
     VectorType,
+    i32,
     i64,
 )
 from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import (
     AnyAttr,
+    AttrSizedOperandSegments,
     EqAttrConstraint,
     IRDLOperation,
     ParsePropInAttrDict,
@@ -36,6 +39,7 @@ from xdsl.irdl import (
     result_def,
     successor_def,
     traits_def,
+    var_operand_def,
     var_successor_def,
 )
 from xdsl.parser import Parser
@@ -456,24 +460,27 @@ class SwitchOp(IRDLOperation):
     """`llvm.switch`: goes on in one of several blocks, by an integer.
 
     In generic form only: `case_values` has a value for each of `case_destinations`, and every successor takes the
-    same number of arguments, none.
+    same number of arguments, none. The operands for arguments are there for the form that MLIR writes.
     """
 
     name = "llvm.switch"
     value = operand_def(SignlessIntegerConstraint)
+    default_operands = var_operand_def()
+    case_operands = var_operand_def()
     case_values = opt_prop_def(DenseIntOrFPElementsAttr)
+    case_operand_segments = opt_prop_def(DenseArrayBase.constr(i32))
     default_destination = successor_def()
     case_destinations = var_successor_def()
     traits = traits_def(IsTerminator())
+    irdl_options = (AttrSizedOperandSegments(as_property=True),)
 
     def verify_(self) -> None:
         """A destination for each value, and no arguments."""
         count = 0 if self.case_values is None else len(self.case_values)
         if count != len(self.case_destinations):
             raise VerifyException(f"has {count} case values and {len(self.case_destinations)} destinations")
-        for block in self.successors:
-            if block.args:
-                raise VerifyException("goes to a block with arguments, expected none")
+        if self.default_operands or self.case_operands or any(block.args for block in self.successors):
+            raise VerifyException("goes to a block with arguments, expected none")
 
 
 REPLACED = (FCmpOp, SelectOp, StoreOp)

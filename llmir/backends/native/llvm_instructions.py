@@ -295,7 +295,7 @@ def _branch_if(f: FunctionNames, op: llvm.CondBrOp) -> str:
 
 
 def _switch(f: FunctionNames, op: additions.SwitchOp) -> str:
-    check_properties(op, ("case_values",))
+    check_properties(op, ("case_values", "case_operand_segments", "operandSegmentSizes"))
     type = f.type(op.value.type)
     values: Any = () if op.case_values is None else op.case_values.get_values()
     cases = " ".join(

@@ -60,14 +60,14 @@ func.func @f(%p: !llvm.ptr, %x: i64) {
 // -----
 // error: has 1 case values and 2 destinations
 func.func @f(%x: i32) {
-  "llvm.switch"(%x)[^a, ^a, ^a] <{case_values = dense<1> : tensor<1xi32>}> : (i32) -> ()
+  "llvm.switch"(%x)[^a, ^a, ^a] <{case_values = dense<1> : tensor<1xi32>, case_operand_segments = array<i32: 0>, operandSegmentSizes = array<i32: 1, 0, 0>}> : (i32) -> ()
 ^a:
   func.return
 }
 // -----
 // error: goes to a block with arguments, expected none
 func.func @f(%x: i32) {
-  "llvm.switch"(%x)[^a] : (i32) -> ()
+  "llvm.switch"(%x)[^a] <{operandSegmentSizes = array<i32: 1, 0, 0>}> : (i32) -> ()
 ^a(%y: i32):
   func.return
 }

@@ -112,7 +112,7 @@ builtin.module attributes {llvm.target_triple = "x86_64-unknown-linux-gnu"} {
     llvm.cond_br %2, ^bb1(%1 : i64), ^bb2(%1 : i64)
   ^bb2(%r: i64):
     %3 = llvm.call @again(%c, %r) : (i1, i64) -> i64
-    "llvm.switch"(%s)[^bb3, ^bb4, ^bb4] <{case_values = dense<[1, -2]> : tensor<2xi32>}> : (i32) -> ()
+    "llvm.switch"(%s)[^bb3, ^bb4, ^bb4] <{case_values = dense<[1, -2]> : tensor<2xi32>, case_operand_segments = array<i32: 0, 0>, operandSegmentSizes = array<i32: 1, 0, 0>}> : (i32) -> ()
   ^bb3:
     llvm.br ^bb5(%3 : i64)
   ^bb4:

@@ -24,7 +24,7 @@ llvm.func @f(%p: !llvm.ptr, %n: i64, %x: f32, %v: vector<4xf32>, %w: vector<4xf3
 }
 llvm.func @g(%x: i32, %r: i16) {
   %t = llvm.call_intrinsic "llvm.x86.tilezero.internal"(%r, %r) : (i16, i16) -> !llvm.x86_amx
-  "llvm.switch"(%x)[^a, ^b, ^b] <{case_values = dense<[1, 2]> : tensor<2xi32>}> : (i32) -> ()
+  "llvm.switch"(%x)[^a, ^b, ^b] <{case_values = dense<[1, 2]> : tensor<2xi32>, case_operand_segments = array<i32: 0, 0>, operandSegmentSizes = array<i32: 1, 0, 0>}> : (i32) -> ()
 ^a:
   llvm.return
 ^b:
@@ -53,7 +53,7 @@ llvm.func @g(%x: i32, %r: i16) {
 // CHECK-NEXT: }
 // CHECK: llvm.func @g(%[[X1:.*]]: i32, %[[R:.*]]: i16) {
 // CHECK-NEXT: %[[T:.*]] = llvm.call_intrinsic "llvm.x86.tilezero.internal"(%[[R]], %[[R]]) : (i16, i16) -> !llvm.x86_amx
-// CHECK-NEXT: "llvm.switch"(%[[X1]]) [^a, ^b, ^b] <{case_values = dense<[1, 2]> : tensor<2xi32>}> : (i32) -> ()
+// CHECK-NEXT: "llvm.switch"(%[[X1]]) [^a, ^b, ^b] <{case_values = dense<[1, 2]> : tensor<2xi32>, case_operand_segments = array<i32: 0, 0>, operandSegmentSizes = array<i32: 1, 0, 0>}> : (i32) -> ()
 // CHECK-NEXT: ^a:
 // CHECK-NEXT: llvm.return
 // CHECK-NEXT: ^b:
